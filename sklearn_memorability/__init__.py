@@ -1,0 +1,54 @@
+"""Image memorability as scikit-learn estimators: pictures in, one score each out.
+
+The public names below are imported when they are first used, so that
+``import sklearn_memorability`` loads neither torch nor any optional package.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_ROOM_OF = {
+    "BalancedQuantileClassifierRegressor": "regression",
+    "ImageFeatures": "features",
+    "VGGFeatures": "features",
+    "spearman_score": "metrics",
+    "spearman_scorer": "metrics",
+}
+_ROOMS = ("datasets", "features", "images", "metrics", "pipelines", "regression")
+
+__all__ = [
+    "BalancedQuantileClassifierRegressor",
+    "ImageFeatures",
+    "VGGFeatures",
+    "datasets",
+    "features",
+    "images",
+    "metrics",
+    "pipelines",
+    "regression",
+    "spearman_score",
+    "spearman_scorer",
+]
+
+if TYPE_CHECKING:
+    from sklearn_memorability import datasets, features, images, metrics, pipelines, regression
+    from sklearn_memorability.features import ImageFeatures, VGGFeatures
+    from sklearn_memorability.metrics import spearman_score, spearman_scorer
+    from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOM_OF:
+        value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    elif name in _ROOMS:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
