@@ -1,0 +1,67 @@
+"""Where the device and the seeds of torch are decided, and nowhere else."""
+
+import numpy as np
+import torch
+
+
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """Return the device to compute on.
+
+    Parameters
+    ----------
+    device : str, torch.device or None
+        A device that torch knows, such as ``"cpu"`` or ``"cuda:1"``. None takes
+        the best one there is: CUDA, then Apple's MPS, then the CPU.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the device, or this machine does not have it.
+    """
+    if device is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device={device!r} is not a device that torch knows.") from error
+    if resolved.type == "cuda":
+        n_devices = torch.cuda.device_count()
+        missing = (resolved.index or 0) >= n_devices
+        seen = f"torch sees {n_devices} CUDA device(s)"
+    else:
+        missing = resolved.type == "mps" and not torch.backends.mps.is_available()
+        seen = "torch sees no MPS device"
+    if missing:
+        raise ValueError(
+            f"device={str(resolved)!r} is not available: {seen} on this machine. "
+            "Use device=None for the best one there is, or device='cpu'."
+        )
+    return resolved
+
+
+def draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
+    """Draw seeds for the generators of one fit from its NumPy random state.
+
+    Every use of chance in a fit (initialisation, shuffling, dropout) has a
+    generator of its own, seeded from here: torch's global generators are neither
+    read nor moved, so fits in threads give what fits in processes give.
+
+    Parameters
+    ----------
+    random_state : numpy.random.RandomState
+        The random state of the fit.
+    n_seeds : int
+        How many seeds to draw.
+
+    Returns
+    -------
+    list of int
+        Seeds in [0, 2**31 - 1).
+    """
+    return [int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=n_seeds)]
