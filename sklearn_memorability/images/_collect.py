@@ -1,0 +1,126 @@
+"""Many images: the containers users keep them in, and folders."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> list[Path]:
+    """List the image files in a folder, in the order of their names.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder to look in.
+    recursive : bool, default=True
+        Whether to look in its subfolders too.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Files whose suffix is that of a common image format (``.jpg``, ``.jpeg``,
+        ``.png``, ``.webp``, ``.gif``, ``.bmp``, ``.tif``, ``.tiff``, ``.ppm``, in
+        any case), sorted. Hidden files and folders are left out.
+
+    Raises
+    ------
+    NotADirectoryError
+        If there is no such folder.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import sklearn.datasets
+    >>> from sklearn_memorability.images import list_images
+    >>> folder = Path(sklearn.datasets.__file__).parent / "images"
+    >>> [path.name for path in list_images(folder)]
+    ['china.jpg', 'flower.jpg']
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise NotADirectoryError(f"There is no folder {os.fspath(folder)!r}.")
+    found = []
+    for parent, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if recursive and not name.startswith(".")]
+        found += [
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+        ]
+    return sorted(found)
+
+
+def as_image_list(images: Any) -> list[Any]:
+    """Return a container of images as a list, one image an item, in order.
+
+    Parameters
+    ----------
+    images : list, tuple, numpy.ndarray, Series or one-column DataFrame
+        Of images in any form that :func:`read_image` takes. An array is one of
+        objects or strings of shape (n_images,) or (n_images, 1), or one of pixels of
+        shape (n_images, height, width, channels).
+
+    Returns
+    -------
+    list
+        The images, not yet read.
+
+    Raises
+    ------
+    ValueError
+        If it holds no image or its shape is not that of a container of images.
+    TypeError
+        If it is a single image or no container.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_memorability.images import as_image_list
+    >>> as_image_list(np.array([["a.jpg"], ["b.jpg"]]))
+    ['a.jpg', 'b.jpg']
+    """
+    if isinstance(images, str | bytes | os.PathLike | Image.Image):
+        raise TypeError(
+            f"Expected a list of images, got a single one ({type(images).__name__}). "
+            "Put it in a list; images.list_images lists the images in a folder."
+        )
+    if isinstance(images, np.ndarray):
+        listed = _rows_of_array(images)
+    elif hasattr(images, "columns"):
+        columns = list(images.columns)
+        if len(columns) != 1:
+            raise ValueError(
+                f"Expected one column of images, got {len(columns)}: {columns}. "
+                "Select the one with the images."
+            )
+        listed = list(images[columns[0]])
+    elif isinstance(images, list | tuple) or hasattr(images, "to_numpy"):
+        listed = list(images)
+    else:
+        raise TypeError(
+            f"Expected a list, tuple, array, Series or one-column DataFrame of images, "
+            f"got {type(images).__name__}."
+        )
+    if not listed:
+        raise ValueError("Found no images: a minimum of 1 sample is required.")
+    return listed
+
+
+def _rows_of_array(images: np.ndarray) -> list[Any]:
+    if images.dtype.kind in "OUT":
+        if images.ndim == 2 and images.shape[1] == 1:
+            images = images[:, 0]
+        if images.ndim == 1:
+            return images.tolist()
+    elif images.ndim == 4:
+        return list(images)
+    raise ValueError(
+        f"An array of shape {images.shape} and dtype {images.dtype} is not a container of "
+        "images: expected (n_images, height, width, channels), or (n_images,) of paths or "
+        "objects. A single picture goes into a list."
+    )
