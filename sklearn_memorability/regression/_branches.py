@@ -1,0 +1,107 @@
+"""Which columns of X go into which branch of the network."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sklearn_memorability.regression._network import Columns
+
+
+def resolve_branches(
+    branches: Any, n_features: int, feature_names: np.ndarray | None
+) -> dict[str, Columns]:
+    """Return the columns of each branch.
+
+    Parameters
+    ----------
+    branches : None, sequence of int or mapping
+        None is one branch with all columns; widths cut the columns in order; a
+        mapping names each branch's columns by a slice, by indices or by feature names.
+    n_features : int
+        The number of columns of X.
+    feature_names : numpy.ndarray of str or None
+        Their names, where X had any.
+
+    Returns
+    -------
+    dict of str to slice or tuple of int
+
+    Raises
+    ------
+    ValueError
+        If the widths don't add up, a branch is empty, or a column does not exist.
+    """
+    if branches is None:
+        return {"all": slice(0, n_features)}
+    if isinstance(branches, Mapping):
+        if not branches:
+            raise ValueError("branches has no branch.")
+        return {
+            str(name): _columns(str(name), columns, n_features, feature_names)
+            for name, columns in branches.items()
+        }
+    widths = list(branches)
+    if not is_sizes(widths):
+        raise ValueError(f"branches={branches!r} must be widths, whole numbers above zero.")
+    if sum(widths) != n_features:
+        raise ValueError(
+            f"branches={branches!r} are the widths of {sum(widths)} columns, but X has "
+            f"n_features = {n_features}."
+        )
+    ends = np.cumsum(widths).tolist()
+    return {
+        f"branch{i}": slice(end - width, end)
+        for i, (end, width) in enumerate(zip(ends, widths, strict=True))
+    }
+
+
+def is_sizes(values: Iterable[Any]) -> bool:
+    """Tell whether all values are whole numbers above zero."""
+    return all(isinstance(value, int | np.integer) and value > 0 for value in values)
+
+
+def width(columns: Columns) -> int:
+    """Return how many columns a branch has."""
+    return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
+
+
+def _columns(
+    branch: str, columns: Any, n_features: int, feature_names: np.ndarray | None
+) -> Columns:
+    if isinstance(columns, slice):
+        indices: Sequence[int] = range(n_features)[columns]
+    else:
+        indices = [_index(branch, c, feature_names) for c in np.atleast_1d(columns).tolist()]
+    if len(indices) == 0:
+        raise ValueError(
+            f"Branch {branch!r} is empty: {columns!r} selects no column of X, which has "
+            f"n_features = {n_features}."
+        )
+    beyond = [i for i in indices if not -n_features <= i < n_features]
+    if beyond:
+        raise ValueError(
+            f"Branch {branch!r} asks for column {beyond[0]}, but X has n_features = {n_features}."
+        )
+    if isinstance(indices, range) and indices.step == 1:
+        # A slice is read without copying the columns.
+        return slice(indices.start, indices.stop)
+    return tuple(i % n_features for i in indices)
+
+
+def _index(branch: str, column: Any, feature_names: np.ndarray | None) -> int:
+    if isinstance(column, int | np.integer) and not isinstance(column, bool):
+        return int(column)
+    if not isinstance(column, str):
+        raise ValueError(
+            f"Branch {branch!r} names a column by {column!r}; use a slice, indices or names."
+        )
+    if feature_names is None:
+        raise ValueError(
+            f"Branch {branch!r} names column {column!r}, but X has no feature names; pass a "
+            "data frame, or use indices."
+        )
+    found = np.flatnonzero(feature_names == column)
+    if len(found) == 0:
+        raise ValueError(f"Branch {branch!r} names column {column!r}, which X does not have.")
+    return int(found[0])
