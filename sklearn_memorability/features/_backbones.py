@@ -145,13 +145,14 @@ def _efficientnet_lite0_preprocess() -> Preprocess:
     size = 224
 
     def preprocess(picture: Image.Image) -> torch.Tensor:
-        # What the network was trained with: the central 7/8, bicubic, (rgb - 127) / 128.
+        # What the network was trained with: the central 7/8, rounded as TensorFlow's
+        # reference code does, bicubic, (rgb - 127) / 128. Cropping comes first, since
+        # resize(box=...) would also weigh in pixels around the box.
         width, height = picture.size
-        side = max(1, round(min(width, height) * size / 256))
-        left, top = (width - side) // 2, (height - side) // 2
-        picture = picture.resize(
-            (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
-        )
+        side = max(1, min(width, height) * size // 256)
+        left, top = (width - side + 1) // 2, (height - side + 1) // 2
+        picture = picture.crop((left, top, left + side, top + side))
+        picture = picture.resize((size, size), Image.Resampling.BICUBIC)
         return (pil_to_tensor(picture).float() - 127.0) / 128.0
 
     return preprocess

@@ -1,0 +1,69 @@
+"""What all tests share: pinned threads, pictures, weights."""
+
+import os
+from pathlib import Path
+
+# Both are read when SciPy and OpenMP are first loaded. scikit-learn's checks want the
+# first; several threads a process make small networks slower on a busy machine.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import numpy as np
+import pytest
+import sklearn.datasets
+import torch
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).parents[1]
+TEST_DATA = Path(os.environ.get("MEMORABILITY_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+def _needs(name):
+    folder = TEST_DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"no {name} in {TEST_DATA}; set MEMORABILITY_TEST_DATA to the folder with it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def things_images():
+    """The folder with the 946 THINGS photographs and their table."""
+    return _needs("things_images")
+
+
+@pytest.fixture(scope="session")
+def lamem_splits():
+    """The folder with LaMem's own split files."""
+    return _needs("lamem_splits")
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """Two real JPEG files that come with scikit-learn."""
+    folder = Path(sklearn.datasets.__file__).parent / "images"
+    return [folder / "china.jpg", folder / "flower.jpg"]
+
+
+@pytest.fixture(scope="session")
+def vgg16_weights(tmp_path_factory):
+    """A file of VGG16 weights in torchvision's format, drawn with a seed."""
+    from torchvision.models import vgg16
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = vgg16(weights=None)
+    path = tmp_path_factory.mktemp("weights") / "vgg16-seeded.pth"
+    torch.save(network.state_dict(), path)
+    yield path
+    path.unlink()
+
+
+@pytest.fixture
+def scores():
+    """150 rows of 6 features and scores in (0, 1) that depend on the first of them."""
+    chance = np.random.default_rng(0)
+    X = chance.normal(size=(150, 6)).astype(np.float32)
+    y = 1 / (1 + np.exp(-X[:, 0] - 0.3 * chance.normal(size=150)))
+    return X, y

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from PIL import Image
+
+from sklearn_memorability.images import as_image_list, list_images
+
+NAMES = ["b.jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        NAMES,
+        tuple(NAMES),
+        np.array(NAMES),
+        np.array(NAMES, dtype=object),
+        np.array(NAMES, dtype=object)[:, None],
+        pd.Series(NAMES, index=[5, 3]),
+        pl.Series(NAMES),
+        pd.DataFrame({"image": NAMES}),
+        pl.DataFrame({"image": NAMES}),
+    ],
+)
+def test_every_container_keeps_its_order(container):
+    assert as_image_list(container) == NAMES
+
+
+def test_an_array_of_pixels_is_one_image_a_row():
+    pixels = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
+    first, second = as_image_list(pixels)
+    assert np.array_equal(first, pixels[0])
+    assert np.array_equal(second, pixels[1])
+
+
+@pytest.mark.parametrize(
+    ("container", "error", "message"),
+    [
+        ("a.jpg", TypeError, "Put it in a list"),
+        (Path("a.jpg"), TypeError, "Put it in a list"),
+        (Image.new("RGB", (2, 2)), TypeError, "Put it in a list"),
+        (b"bytes", TypeError, "Put it in a list"),
+        (7, TypeError, "got int"),
+        ((name for name in NAMES), TypeError, "got generator"),
+        ({"a.jpg"}, TypeError, "got set"),
+        ([], ValueError, "minimum of 1 sample"),
+        (np.zeros((0, 3, 3, 3)), ValueError, "minimum of 1 sample"),
+        (np.zeros((5, 10)), ValueError, r"shape \(5, 10\)"),
+        (np.zeros((5, 10, 3)), ValueError, "goes into a list"),
+        (np.array([["a", "b"]]), ValueError, r"shape \(1, 2\)"),
+        (pd.DataFrame({"image": NAMES, "score": [1, 2]}), ValueError, r"\['image', 'score'\]"),
+    ],
+)
+def test_what_is_no_container_of_images_is_refused(container, error, message):
+    with pytest.raises(error, match=message):
+        as_image_list(container)
+
+
+def test_a_folder_is_listed_by_name_without_hidden_files(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for name in ("z.PNG", "b.jpeg", "notes.txt", ".c.jpg", "sub/a.webp", ".hidden/d.jpg"):
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert found == ["b.jpeg", "sub/a.webp", "z.PNG"]
+    flat = [path.name for path in list_images(tmp_path, recursive=False)]
+    assert flat == ["b.jpeg", "z.PNG"]
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(NotADirectoryError, match="no folder"):
+        list_images(tmp_path / "nowhere")

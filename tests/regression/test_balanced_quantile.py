@@ -1,0 +1,487 @@
+import copy
+import pickle
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.fixes import parse_version
+
+from sklearn_memorability._torch import draw_seeds
+from sklearn_memorability._training import IndexBatches
+from sklearn_memorability.datasets import load_things_concepts
+from sklearn_memorability.metrics import spearman_score, spearman_scorer
+from sklearn_memorability.regression import (
+    BalancedQuantileClassifierRegressor,
+    FewerClassesWarning,
+    ScoreRangeWarning,
+)
+from sklearn_memorability.regression._network import BranchedMLP
+
+TWO_BRANCHES = {"cnn": slice(0, 1), "ic": slice(1, None)}
+WEIGHTS_CHECK = "check_sample_weight_equivalence_on_dense_data"
+
+
+def _model(**params):
+    small = {"branch_sizes": (16,), "hidden_layer_sizes": (16,), "max_epochs": 3}
+    return BalancedQuantileClassifierRegressor(**{**small, "random_state": 0, **params})
+
+
+# What scikit-learn checks ---------------------------------------------------------
+
+
+def _check(estimator, **expected_failures):
+    with warnings.catch_warnings():
+        # scikit-learn's check data have two or three distinct scores in many checks, and
+        # scores outside (0, 1) in most; both are said by these warnings, as they should.
+        warnings.simplefilter("ignore", FewerClassesWarning)
+        warnings.simplefilter("ignore", ScoreRangeWarning)
+        results = check_estimator(estimator, on_fail=None, expected_failed_checks=expected_failures)
+    failed = {
+        result["check_name"]: str(result["exception"])
+        for result in results
+        if result["status"] not in ("passed", "xfail")
+    }
+    assert failed == {}
+    excused = [r["check_name"] for r in results if r["status"] == "xfail"]
+    assert excused == list(expected_failures)
+    if parse_version(sklearn.__version__) >= parse_version("1.9"):
+        assert len(results) >= 59
+    return results
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"branches": TWO_BRANCHES},
+        {"aggregation": "mean"},
+        {"aggregation": "median"},
+        {"aggregation": "midpoint"},
+    ],
+    ids=str,
+)
+def test_all_of_check_estimator(params):
+    reason = (
+        "Rows of weight two and rows given twice fall into different mini-batches, as in "
+        "scikit-learn's own MLP. With one batch and no dropout the check passes: below."
+    )
+    _check(BalancedQuantileClassifierRegressor(**params), **{WEIGHTS_CHECK: reason})
+
+
+def test_all_of_check_estimator_with_one_batch_and_nothing_excused():
+    _check(BalancedQuantileClassifierRegressor(dropout=0, batch_size=1000))
+
+
+def test_only_upper_thresholds_are_tagged_as_a_poor_score():
+    for aggregation in ("upper", "mean", "median", "midpoint"):
+        tags = get_tags(BalancedQuantileClassifierRegressor(aggregation=aggregation))
+        assert tags.regressor_tags.poor_score == (aggregation == "upper")
+
+
+# The paper ------------------------------------------------------------------------
+
+
+def test_lamem_scores_give_the_papers_thresholds(lamem_splits):
+    y = np.loadtxt(lamem_splits / "train_1.txt", usecols=1)
+    X = np.ones((len(y), 1), dtype=np.float32)
+    model = BalancedQuantileClassifierRegressor(
+        n_classes=4, branch_sizes=(), hidden_layer_sizes=(), batch_size=45000, max_epochs=1
+    ).fit(X, y)
+    assert model.thresholds_.round(2).tolist() == [0.68, 0.77, 0.85, 1.0]
+    assert np.array_equal(model.class_values_, model.thresholds_)
+
+
+def test_prediction_is_equation_one(scores):
+    X, y = scores
+    model = _model().fit(X, y)
+    proba = model.predict_class_proba(X)
+    assert proba.shape == (150, 4)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
+    by_hand = [sum(p * s for p, s in zip(row, model.thresholds_, strict=True)) for row in proba]
+    np.testing.assert_allclose(model.predict(X), by_hand, rtol=1e-6)
+    assert model.thresholds_[-1] == 1.0
+
+
+def test_a_score_never_leaves_the_range_of_the_class_values(scores):
+    # A network that is nearly sure of the last class, whose probabilities add up to a
+    # little more than 1 in single precision for some rows.
+    X, y = scores
+    model = _model(dropout=0, max_epochs=1).fit(X, y)
+    with torch.no_grad():
+        model.net_.module_.output.bias += torch.tensor([0.0, 3.0, 9.0, 14.0])
+    many = np.random.default_rng(0).normal(size=(20_000, 6))
+    assert (model.predict_class_proba(many).sum(axis=1) > 1).any()
+    predicted = model.predict(many)
+    assert predicted.max() <= 1.0
+    assert predicted.min() >= model.class_values_[0]
+
+
+def test_defaults_are_the_papers():
+    model = BalancedQuantileClassifierRegressor()
+    assert (model.n_classes, model.aggregation) == (4, "upper")
+    assert (model.batch_size, model.max_epochs, model.optimizer) == (16, 10, "adam")
+
+
+def test_one_step_of_training_is_the_gradient_of_the_cross_entropy(scores):
+    X, y = scores
+    model = _model(
+        optimizer="sgd", lr=0.1, max_epochs=1, batch_size=len(X), dropout=0, n_classes=2
+    ).fit(X, y)
+    init_seed, dropout_seed, _ = draw_seeds(np.random.RandomState(0), 3)
+    network = BranchedMLP([slice(0, 6)], [6], (16,), (16,), 2, "relu", 0.0, init_seed, dropout_seed)
+    labels = torch.from_numpy((y > np.sort(y)[74]).astype(int))
+    loss = -torch.log_softmax(network(torch.from_numpy(X)), dim=1)[range(150), labels].mean()
+    loss.backward()
+    assert model.history_[0]["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
+    for found, start in zip(model.net_.module_.parameters(), network.parameters(), strict=True):
+        expected = start - 0.1 * start.grad
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_learns_what_can_be_learnt(scores):
+    X, y = scores
+    predicted = cross_val_predict(_model(max_epochs=30, dropout=0.1), X, y)
+    assert spearman_score(y, predicted) > 0.85
+
+
+def test_means_take_the_bias_away_and_keep_the_order():
+    X, y = load_things_concepts(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    upper = BalancedQuantileClassifierRegressor(random_state=0).fit(X[::2], y[::2])
+    mean = clone(upper).set_params(aggregation="mean").fit(X[::2], y[::2])
+    assert abs(np.mean(mean.predict(X[1::2]) - y[1::2])) < 0.01
+    assert np.mean(upper.predict(X[1::2]) - y[1::2]) > 0.02
+    assert spearman_score(y[1::2], upper.predict(X[1::2])) == pytest.approx(
+        spearman_score(y[1::2], mean.predict(X[1::2])), abs=0.02
+    )
+    assert mean.score(X[1::2], y[1::2]) > 0.2
+
+
+# Fitted attributes ----------------------------------------------------------------
+
+
+def test_fitted_attributes(scores):
+    X, y = scores
+    model = _model(n_classes=3).fit(pd.DataFrame(X, columns=list("abcdef")), y)
+    assert model.n_classes_ == 3
+    assert model.class_counts_.tolist() == [50, 50, 50]
+    assert model.score_range_ == (0.0, 1.0)
+    assert model.device_ == torch.device("cpu")
+    assert model.n_features_in_ == 6
+    assert model.feature_names_in_.tolist() == list("abcdef")
+    assert len(model.history_) == 3
+    losses = [epoch["train_loss"] for epoch in model.history_]
+    assert losses[-1] < losses[0]
+
+
+def test_the_net_is_a_skorch_net_that_gives_the_same_probabilities(scores):
+    X, y = scores
+    model = _model(branches=(2, 4)).fit(X, y)
+    assert type(model.net_).__module__.startswith("skorch")
+    assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
+    assert np.array_equal(
+        model.net_.predict_proba(X.astype(np.float64)), model.predict_class_proba(X)
+    )
+
+
+def test_few_distinct_scores_make_fewer_classes(scores):
+    X, y = scores
+    with pytest.warns(FewerClassesWarning):
+        model = _model().fit(X, y > 0.5)
+    assert model.n_classes_ == 2
+    assert model.predict_class_proba(X).shape == (150, 2)
+
+
+@pytest.mark.parametrize("aggregation", ["upper", "mean", "median", "midpoint"])
+def test_one_distinct_score_is_predicted_always(scores, aggregation):
+    X, _ = scores
+    with pytest.warns(FewerClassesWarning):
+        model = _model(aggregation=aggregation).fit(X, np.full(150, 0.7))
+    np.testing.assert_allclose(model.predict(X), 0.7)
+
+
+def test_score_range_sets_the_top(scores):
+    X, y = scores
+    model = _model(score_range=(-1, 2)).fit(X, y)
+    assert model.class_values_[-1] == 2
+    with pytest.warns(ScoreRangeWarning, match="hit rate"):
+        model = _model().fit(X, y - 0.9)
+    assert model.class_values_[-1] == pytest.approx((y - 0.9).max())
+    with pytest.raises(ValueError, match="outside score_range"):
+        _model(score_range=(0, 1)).fit(X, y - 0.9)
+
+
+# Branches -------------------------------------------------------------------------
+
+
+def test_branches_by_width_slice_index_and_name_are_the_same(scores):
+    X, y = scores
+    frame = pd.DataFrame(X, columns=["cnn0", "cnn1", "ic0", "ic1", "ic2", "ic3"])
+    models = [
+        _model(branches=(2, 4)).fit(frame, y),
+        _model(branches={"cnn": slice(0, 2), "ic": slice(2, None)}).fit(frame, y),
+        _model(branches={"cnn": [0, 1], "ic": [2, 3, 4, 5]}).fit(frame, y),
+        _model(branches={"cnn": list(frame.columns[:2]), "ic": list(frame.columns[2:])}).fit(
+            frame, y
+        ),
+    ]
+    first = models[0].predict(frame)
+    assert len(models[0].net_.module_.branches) == 2
+    for model in models[1:]:
+        np.testing.assert_allclose(model.predict(frame), first, atol=1e-6)
+
+
+def test_columns_in_no_branch_have_no_influence(scores):
+    X, y = scores
+    model = _model(branches={"first": [0, 1]}).fit(X, y)
+    changed = X.copy()
+    changed[:, 2:] = 99
+    assert np.array_equal(model.predict(changed), model.predict(X))
+
+
+def test_branches_that_do_not_fit_say_how_many_features_there_are(scores):
+    X, y = scores
+    with pytest.raises(ValueError, match="n_features = 6"):
+        _model(branches=(4096, 1024)).fit(X, y)
+
+
+# Input ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, pl.DataFrame, list])
+def test_kinds_of_tables(scores, kind):
+    X, y = scores
+    expected = _model().fit(X, y).predict(X)
+    found = _model().fit(kind(X), y).predict(kind(X))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_float64_gives_what_float32_gives(scores):
+    X, y = scores
+    assert np.array_equal(
+        _model().fit(X.astype(np.float64), y).predict(X), _model().fit(X, y).predict(X)
+    )
+
+
+def test_read_only_float32_is_used_as_it_is(scores, tmp_path):
+    X, y = scores
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = _model()
+    assert np.shares_memory(model._validate_training_data(mapped, y, None)[0], mapped)
+    assert np.array_equal(model.fit(mapped, y).predict(mapped), _model().fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_classes": 1}, "'n_classes'"),
+        ({"n_classes": 2.5}, "'n_classes'"),
+        ({"aggregation": "max"}, "'aggregation'"),
+        ({"score_range": "all"}, "'score_range'"),
+        ({"branches": "auto"}, "'branches'"),
+        ({"branch_sizes": (0,)}, "branch_sizes"),
+        ({"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes"),
+        ({"activation": "swish"}, "'activation'"),
+        ({"dropout": 1.0}, "'dropout'"),
+        ({"optimizer": "lbfgs"}, "'optimizer'"),
+        ({"lr": 0}, "'lr'"),
+        ({"weight_decay": -1}, "'weight_decay'"),
+        ({"batch_size": 0}, "'batch_size'"),
+        ({"max_epochs": 0}, "'max_epochs'"),
+        ({"device": "abacus"}, "not a device"),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(scores, params, message):
+    with pytest.raises(ValueError, match=message):
+        _model(**params).fit(*scores)
+
+
+def test_bad_data_are_refused(scores):
+    X, y = scores
+    for bad in (np.nan, np.inf):
+        broken = X.copy()
+        broken[3, 2] = bad
+        with pytest.raises(ValueError, match="NaN|infinity"):
+            _model().fit(broken, y)
+        scores_with_a_hole = np.where(np.arange(150) == 3, bad, y)
+        with pytest.raises(ValueError, match="NaN|infinity"):
+            _model().fit(X, scores_with_a_hole)
+    model = _model().fit(X, y)
+    with pytest.raises(ValueError, match="5 features.*6 features"):
+        model.predict(X[:, :5])
+    with pytest.raises(NotFittedError):
+        _model().predict(X)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_is_an_error_that_says_what_to_do(scores):
+    X, y = scores
+    with pytest.raises(ValueError, match="diverged.*StandardScaler"):
+        _model(optimizer="sgd", lr=1e30, dropout=0).fit(1e10 * X, y)
+
+
+# Sample weights -------------------------------------------------------------------
+
+
+def test_weights_of_one_change_nothing_and_rows_of_weight_zero_are_left_out(scores):
+    X, y = scores
+    plain = _model().fit(X, y).predict(X)
+    assert np.array_equal(_model().fit(X, y, sample_weight=np.full(150, 3.0)).predict(X), plain)
+    weights = np.r_[np.ones(100), np.zeros(50)]
+    left_out = _model().fit(X, y, sample_weight=weights)
+    assert np.array_equal(left_out.predict(X), _model().fit(X[:100], y[:100]).predict(X))
+    assert left_out.class_counts_.sum() == 100
+
+
+def test_thresholds_and_values_treat_whole_weights_as_repeated_rows(scores):
+    X, y = scores
+    weights = np.random.default_rng(0).integers(1, 4, size=150)
+    weighted = _model(aggregation="mean").fit(X, y, sample_weight=weights)
+    repeated = _model(aggregation="mean").fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    assert np.array_equal(weighted.thresholds_, repeated.thresholds_)
+    np.testing.assert_allclose(weighted.class_values_, repeated.class_values_)
+    assert weighted.class_counts_.sum() == 150
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"), [(-np.ones(150), "[Nn]egative"), (np.zeros(150), "zero")]
+)
+def test_bad_weights_are_refused(scores, weights, message):
+    with pytest.raises(ValueError, match=message):
+        _model().fit(*scores, sample_weight=weights)
+
+
+def test_metadata_routing_carries_weights_through_a_pipeline(scores):
+    X, y = scores
+    weights = np.r_[np.ones(100), np.zeros(50)]
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = _model().set_fit_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = make_pipeline(scaler, model).fit(X, y, sample_weight=weights)
+    assert pipeline[-1].class_counts_.sum() == 100
+
+
+# Randomness, copies, interruption -------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_fit_and_another_another(scores):
+    X, y = scores
+    first = _model().fit(X, y).predict(X)
+    assert np.array_equal(_model().fit(X, y).predict(X), first)
+    assert not np.array_equal(_model(random_state=1).fit(X, y).predict(X), first)
+    states = [_model(random_state=np.random.RandomState(0)).fit(X, y).predict(X) for _ in range(2)]
+    assert np.array_equal(*states)
+
+
+def test_global_generators_and_threads_are_left_alone(scores):
+    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    threads = torch.get_num_threads()
+    _model().fit(*scores)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_fits_side_by_side_give_what_fits_in_turn_give(scores, backend):
+    X, y = scores
+    models = [_model(random_state=seed) for seed in range(4)]
+    in_turn = [clone(model).fit(X, y).predict(X) for model in models]
+    with Parallel(n_jobs=2, backend=backend) as parallel:
+        fitted = parallel(delayed(model.fit)(X, y) for model in models)
+    for model, expected in zip(fitted, in_turn, strict=True):
+        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6)
+
+
+def test_refit_after_set_params_uses_them(scores):
+    X, y = scores
+    model = _model().fit(X, y)
+    model.set_params(n_classes=2, hidden_layer_sizes=(8, 8), aggregation="mean").fit(X, y)
+    assert model.predict_class_proba(X).shape == (150, 2)
+    assert len(model.net_.module_.shared) == 2
+    fresh = _model(n_classes=2, hidden_layer_sizes=(8, 8), aggregation="mean").fit(X, y)
+    assert np.array_equal(model.predict(X), fresh.predict(X))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_predict_the_same(scores, duplicate):
+    X, y = scores
+    model = _model(branches=(2, 4)).fit(X, y)
+    assert np.array_equal(duplicate(model).predict(X), model.predict(X))
+
+
+def test_a_pickle_holds_the_weights_once_and_does_not_grow_with_the_rows(scores):
+    X, y = scores
+    few = _model().fit(X, y)
+    many = _model().fit(np.tile(X, (20, 1)), np.tile(y, 20))
+    sizes = [len(pickle.dumps(model)) for model in (few, many)]
+    assert abs(sizes[1] - sizes[0]) < 200
+    large = BalancedQuantileClassifierRegressor(max_epochs=1, random_state=0).fit(X, y)
+    n_weights = sum(parameter.numel() for parameter in large.net_.module_.parameters())
+    assert len(pickle.dumps(large)) < 4 * n_weights + 20_000
+
+
+def test_an_interrupted_fit_is_passed_on_and_leaves_the_model_unfitted(scores, monkeypatch):
+    X, y = scores
+    model = _model().fit(X, y)
+
+    def interrupted(self):
+        yield from original(self)
+        raise KeyboardInterrupt
+
+    original = IndexBatches.__iter__
+    monkeypatch.setattr(IndexBatches, "__iter__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(n_classes=2).fit(X, y)
+    monkeypatch.undo()
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    assert model.fit(X, y).predict_class_proba(X).shape == (150, 2)
+
+
+def test_verbose_shows_the_epochs_and_silence_is_the_default(scores, capsys):
+    _model().fit(*scores)
+    assert capsys.readouterr().out == ""
+    _model(verbose=1).fit(*scores)
+    assert re.search("train_loss", capsys.readouterr().out)
+
+
+# In scikit-learn's tools ----------------------------------------------------------
+
+
+def test_grid_search_over_the_papers_choices(scores):
+    X, y = scores
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), _model(max_epochs=2)),
+        {
+            "balancedquantileclassifierregressor__n_classes": [2, 4],
+            "balancedquantileclassifierregressor__optimizer": ["adam", "rmsprop", "sgd"],
+            "balancedquantileclassifierregressor__activation": ["relu", "tanh", "gelu"],
+        },
+        scoring=spearman_scorer,
+        cv=2,
+    ).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_score_ > 0.5
+
+
+def test_cross_validation_in_processes_is_that_in_turn(scores):
+    X, y = scores
+    in_turn, in_processes = (
+        cross_val_score(_model(), X, y, scoring=spearman_scorer, n_jobs=n) for n in (1, 2)
+    )
+    np.testing.assert_allclose(in_processes, in_turn, rtol=1e-6)

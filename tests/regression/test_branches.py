@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from sklearn_memorability.regression._branches import resolve_branches, width
+
+NAMES = np.array(["cnn0", "cnn1", "ic0", "ic1", "ic2"], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("branches", "expected"),
+    [
+        (None, {"all": slice(0, 5)}),
+        ((2, 3), {"branch0": slice(0, 2), "branch1": slice(2, 5)}),
+        (
+            [1, np.int64(1), 3],
+            {"branch0": slice(0, 1), "branch1": slice(1, 2), "branch2": slice(2, 5)},
+        ),
+        ({"a": slice(0, 1), "b": slice(1, None)}, {"a": slice(0, 1), "b": slice(1, 5)}),
+        ({"a": [4, 0], "b": np.array([-1, 2])}, {"a": (4, 0), "b": (4, 2)}),
+        ({"a": ["ic1", "cnn0"], "b": "ic0"}, {"a": (3, 0), "b": (2,)}),
+        ({"a": slice(None, None, 2)}, {"a": (0, 2, 4)}),
+    ],
+)
+def test_columns_of_each_branch(branches, expected):
+    found = resolve_branches(branches, 5, NAMES)
+    assert found == expected
+    assert all(width(columns) > 0 for columns in found.values())
+
+
+def test_width_counts_columns():
+    assert width(slice(3, 7)) == 4
+    assert width((5, 1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("branches", "message"),
+    [
+        ((2, 2), r"widths of 4 columns, but X has n_features = 5"),
+        ((5, 0), "above zero"),
+        ((2.5, 2.5), "above zero"),
+        ((), "n_features = 5"),
+        ({}, "no branch"),
+        ({"a": slice(5, None)}, "'a' is empty.*n_features = 5"),
+        ({"a": []}, "'a' is empty"),
+        ({"a": [0, 5]}, "asks for column 5.*n_features = 5"),
+        ({"a": ["ic9"]}, "'ic9', which X does not have"),
+        ({"a": [0.5]}, "names a column by 0.5"),
+        ({"a": [True, False]}, "names a column by True"),
+    ],
+)
+def test_branches_that_do_not_fit_are_refused(branches, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_branches(branches, 5, NAMES)
+
+
+def test_names_need_a_data_frame():
+    with pytest.raises(ValueError, match="pass a data frame"):
+        resolve_branches({"a": ["cnn0"]}, 5, None)
