@@ -1,7 +1,15 @@
-"""Where the device and the seeds of torch are decided, and nowhere else."""
+"""Where the device, the threads and the seeds of torch are decided, and nowhere else."""
+
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
+
+# Below this many multiplications a step, one thread is as fast as several on an idle
+# machine, and on a busy one many times faster: threads that wait for each other at
+# every small operation lose their turn at each.
+_WORTH_SEVERAL_THREADS = 100_000_000
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
@@ -65,3 +73,28 @@ def draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
         Seeds in [0, 2**31 - 1).
     """
     return [int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=n_seeds)]
+
+
+def suitable_threads(device: torch.device, multiplications: int) -> AbstractContextManager[object]:
+    """Return a context in which small steps of training run on one thread.
+
+    The number of threads is that of the calling thread alone and is as it was
+    afterwards, so other fits in other threads are not touched.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the training runs; anything but the CPU is left alone.
+    multiplications : int
+        About how many a step of training has: rows a batch times weights.
+
+    Returns
+    -------
+    context manager
+    """
+    if device.type != "cpu" or multiplications >= _WORTH_SEVERAL_THREADS:
+        return nullcontext()
+    # A thread's first use of torch sets its number of threads, which would undo a limit
+    # set before; asking for the number is such a use.
+    torch.get_num_threads()
+    return threadpool_limits(1, user_api="openmp")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_memorability._torch import draw_seeds, resolve_device
+from sklearn_memorability._torch import draw_seeds, resolve_device, suitable_threads
 
 
 def test_none_takes_the_best_device(monkeypatch):
@@ -37,3 +37,18 @@ def test_seeds_are_reproducible_and_differ():
     first = draw_seeds(np.random.RandomState(0), 3)
     assert first == draw_seeds(np.random.RandomState(0), 3)
     assert len(set(first)) == 3
+
+
+def test_small_steps_run_on_one_thread_and_large_ones_as_they_would():
+    cpu = torch.device("cpu")
+    torch.set_num_threads(2)
+    try:
+        with suitable_threads(cpu, 16 * 100_000):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with suitable_threads(cpu, 16 * 100_000_000):
+            assert torch.get_num_threads() == 2
+        with suitable_threads(torch.device("meta"), 1):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch import NeuralNet
 
-from sklearn_memorability._torch import draw_seeds, resolve_device
+from sklearn_memorability._torch import draw_seeds, resolve_device, suitable_threads
 from sklearn_memorability._training import OPTIMIZERS, IndexBatches, optimizer_settings
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches, width
 from sklearn_memorability.regression._network import ACTIVATIONS, BranchedMLP
@@ -353,9 +353,11 @@ def _train(net: NeuralNet, X: np.ndarray, target: np.ndarray) -> None:
     # The steps of skorch's fit, which would swallow an interrupt from the keyboard and
     # go on as if trained.
     net.initialize()
-    net.notify("on_train_begin", X=X, y=target)
-    net.fit_loop(X, target)
-    net.notify("on_train_end", X=X, y=target)
+    n_weights = sum(weight.numel() for weight in net.module_.parameters())
+    with suitable_threads(torch.device(net.device), min(net.batch_size, len(X)) * n_weights):
+        net.notify("on_train_begin", X=X, y=target)
+        net.fit_loop(X, target)
+        net.notify("on_train_end", X=X, y=target)
     if not np.isfinite(net.history[-1, "train_loss"]):
         raise ValueError(
             "Training diverged: the loss is not finite. Scale the features (for example with "

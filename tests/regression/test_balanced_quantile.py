@@ -378,6 +378,24 @@ def test_metadata_routing_carries_weights_through_a_pipeline(scores):
 # Randomness, copies, interruption -------------------------------------------------
 
 
+def test_training_a_small_network_uses_one_thread(scores, monkeypatch):
+    seen = []
+    original = IndexBatches.__iter__
+
+    def watched(self):
+        seen.append(torch.get_num_threads())
+        return original(self)
+
+    monkeypatch.setattr(IndexBatches, "__iter__", watched)
+    torch.set_num_threads(2)
+    try:
+        _model().fit(*scores)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert set(seen) == {1}
+
+
 def test_the_same_seed_gives_the_same_fit_and_another_another(scores):
     X, y = scores
     first = _model().fit(X, y).predict(X)
