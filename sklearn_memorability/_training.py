@@ -1,11 +1,17 @@
-"""What every network trained here shares: batches by index, fast optimisers."""
+"""What every network trained here shares: batches by index, fast optimisers, stopping."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import Dataset
+from skorch.utils import noop
+
+from sklearn_memorability._torch import suitable_threads
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -76,3 +82,181 @@ class IndexBatches:
             X = torch.from_numpy(self.X[rows].astype(np.float32, copy=False))
             # skorch, too, gives a single zero where there is no target.
             yield X, torch.zeros(1) if self.y is None else torch.from_numpy(self.y[rows])
+
+
+class Validation(Callback):
+    """Record a figure on held-out rows after every epoch.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the history.
+    evaluate : callable
+        From the net to the figure; larger is better.
+    """
+
+    def __init__(self, name: str, evaluate: Callable[[NeuralNet], float] | None) -> None:
+        self.name = name
+        self.evaluate = evaluate
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Evaluate and record."""
+        if self.evaluate is not None:
+            net.history.record(self.name, self.evaluate(net))
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of the held-out rows, which would otherwise be pickled."""
+        self.evaluate = None
+
+
+class EpochTasks(Callback):
+    """Tell scikit-learn's callbacks of every epoch (scikit-learn 1.9 and later).
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator being fitted.
+    context : sklearn.callback.CallbackContext
+        The task of its fit.
+    **task : dict
+        What the callbacks may see of the fit: ``X``, ``y`` and
+        ``reconstruction_attributes``, which make a copy of the estimator one that was
+        fitted so far.
+    """
+
+    def __init__(self, estimator: Any, context: Any, **task: Any) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.task: dict[str, Any] = task
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Open the epoch's task."""
+        self.task_ = self.context.subcontext(task_name="epoch")
+        self.task_.call_on_fit_task_begin(estimator=self.estimator, **self.task)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Close it, and stop training if a callback says so."""
+        if self.task_.call_on_fit_task_end(estimator=self.estimator, **self.task):
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of the estimator, which would otherwise be pickled inside its net."""
+        self.estimator = self.context = self.task_ = None
+        self.task = {}
+
+
+def stop_early(
+    name: str, evaluate: Callable[[NeuralNet], float], patience: int
+) -> list[tuple[str, Callback]]:
+    """Return the callbacks that stop at the best epoch and restore its weights.
+
+    Parameters
+    ----------
+    name : str
+        The figure's name in the history.
+    evaluate : callable
+        From the net to the figure on held-out rows; larger is better.
+    patience : int
+        Epochs without improvement after which training stops.
+
+    Returns
+    -------
+    list of pairs of a name and a skorch callback
+    """
+    stopping = EarlyStopping(
+        monitor=name,
+        lower_is_better=False,
+        patience=patience,
+        threshold=0,
+        load_best=True,
+        sink=noop,
+    )
+    return [("validation", Validation(name, evaluate)), ("early_stopping", stopping)]
+
+
+def hold_out(
+    n_rows: int, groups: np.ndarray | None, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the rows to train on and those to hold out.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many rows there are.
+    groups : numpy.ndarray of shape (n_rows,) or None
+        What must not be split between the two.
+    fraction : float
+        Share of the rows, or of the groups, to hold out; at least two rows.
+    seed : int
+        Seeds the choice.
+
+    Returns
+    -------
+    pair of numpy.ndarray of int
+        The rows to train on and those held out, each in order.
+    """
+    if n_rows < 3:
+        raise ValueError(
+            "early_stopping=True needs at least 3 rows, two of them to hold out; got "
+            f"n_samples = {n_rows}."
+        )
+    if groups is None:
+        held = min(max(2, round(fraction * n_rows)), n_rows - 1)
+        kept, held_out = next(
+            ShuffleSplit(1, test_size=held, random_state=seed).split(np.empty(n_rows))
+        )
+    else:
+        if len(np.unique(groups)) < 2:
+            raise ValueError("early_stopping=True needs at least two groups to hold one out.")
+        splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
+        kept, held_out = next(splitter.split(np.empty(n_rows), groups=groups))
+    # In their own order, so that reading a memory-mapped X goes forwards.
+    return np.sort(kept), np.sort(held_out)
+
+
+def train(net: NeuralNet, X: np.ndarray, target: np.ndarray) -> None:
+    """Train a net from its beginning, and leave in it what prediction needs.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        The net, not initialised.
+    X, target : numpy.ndarray
+        The training rows.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted from the keyboard. skorch's own ``fit`` swallows that and goes on
+        as if trained; here only callbacks that stop training are heard.
+    ValueError
+        If the loss is not finite.
+    """
+    net.initialize()
+    n_weights = sum(weight.numel() for weight in net.module_.parameters())
+    with suitable_threads(torch.device(net.device), min(net.batch_size, len(X)) * n_weights):
+        net.notify("on_train_begin", X=X, y=target)
+        try:
+            net.fit_loop(X, target)
+        except KeyboardInterrupt as interrupt:
+            if not _is_from_callback(interrupt):
+                raise
+        net.notify("on_train_end", X=X, y=target)
+    if not np.isfinite(net.history[-1, "train_loss"]):
+        raise ValueError(
+            "Training diverged: the loss is not finite. Scale the features (for example with "
+            "StandardScaler) or lower lr."
+        )
+    # What only training needs would triple the size of a pickle, or make it grow with n.
+    net.optimizer_.state.clear()
+    for epoch in net.history:
+        epoch["batches"] = []
+
+
+def _is_from_callback(interrupt: KeyboardInterrupt) -> bool:
+    # skorch's way to stop is that a callback raises what the keyboard would raise. The
+    # keyboard's comes from wherever the program was, a callback's from its own method.
+    frame = interrupt.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and isinstance(frame.tb_frame.f_locals.get("self"), Callback)

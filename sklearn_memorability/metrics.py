@@ -53,21 +53,40 @@ def spearman_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """
     true, predicted = _scores(y_true, "y_true"), _scores(y_pred, "y_pred")
     check_consistent_length(true, predicted)
-    if len(true) < 2 or np.ptp(true) == 0:
+    correlation = rank_correlation(true, predicted)
+    if np.isnan(correlation):
         warnings.warn(
             "Spearman's correlation is not defined for fewer than two different true scores; "
             "the result is NaN.",
             UndefinedMetricWarning,
             stacklevel=2,
         )
-        return float("nan")
-    if np.ptp(predicted) == 0:
+    elif np.ptp(predicted) == 0:
         warnings.warn(
             "The prediction is constant and orders nothing; its Spearman correlation is set "
             "to 0.0.",
             UndefinedMetricWarning,
             stacklevel=2,
         )
+    return correlation
+
+
+def rank_correlation(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Compute :func:`spearman_score` of valid arrays, without its warnings.
+
+    Parameters
+    ----------
+    true, predicted : numpy.ndarray of shape (n_samples,)
+        Finite numbers.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; NaN for a constant truth, 0.0 for a constant prediction.
+    """
+    if len(true) < 2 or np.ptp(true) == 0:
+        return float("nan")
+    if np.ptp(predicted) == 0:
         return 0.0
     return float(np.corrcoef(rankdata(true), rankdata(predicted))[0, 1])
 

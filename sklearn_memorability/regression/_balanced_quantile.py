@@ -1,32 +1,53 @@
 """The paper's regressor: classify a score into balanced classes, average their values."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch import NeuralNet
 
-from sklearn_memorability._torch import draw_seeds, resolve_device, suitable_threads
-from sklearn_memorability._training import OPTIMIZERS, IndexBatches, optimizer_settings
+from sklearn_memorability._torch import draw_seeds, resolve_device
+from sklearn_memorability._training import (
+    OPTIMIZERS,
+    EpochTasks,
+    IndexBatches,
+    hold_out,
+    optimizer_settings,
+    stop_early,
+    train,
+)
+from sklearn_memorability.metrics import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches, width
-from sklearn_memorability.regression._network import ACTIVATIONS, BranchedMLP
+from sklearn_memorability.regression._class_probability import ClassProbabilityMixin
+from sklearn_memorability.regression._distribution import ClassDistributions
+from sklearn_memorability.regression._network import ACTIVATIONS, BranchedMLP, DistributionLoss
 from sklearn_memorability.regression._score_classes import (
     AGGREGATIONS,
     ScoreClasses,
     resolve_score_range,
 )
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9 has no callbacks
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stand-in that supports none."""
+
+
 _PREDICTION_BATCH = 1024
 
 
-class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
+class BalancedQuantileClassifierRegressor(
+    CallbackSupportMixin, ClassProbabilityMixin, RegressorMixin, BaseEstimator
+):
     """Regression of a bounded score by classification into balanced quantile classes.
 
     Section 2.2 of Squalli-Houssaini et al. (2018). The training scores are cut into K
@@ -51,10 +72,18 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         The least and the largest score there can be. ``"auto"`` is (0, 1) where the
         training scores lie in it, else their own range, with a
         :class:`ScoreRangeWarning`.
-    branches : tuple of int, mapping of str to columns, or None, default=None
+    target : {"hard", "soft"}, default="hard"
+        What the network learns of a score: the class it falls in (the paper), or a
+        share of each class around it. Soft shares are those of a normal distribution
+        around the score with half a standard deviation of the training scores
+        (HL-Gauss [2]_, a form of label distribution learning [3]_); they tell the
+        network which classes are near, so many classes do no harm.
+    branches : tuple of int, mapping of str to columns, "auto" or None, default=None
         The feature sets. A tuple gives their widths, such as ``(4096, 1024)``; a
         mapping gives each one's columns as a slice, indices or feature names
-        (columns in none of them are not used). None makes one branch of all columns.
+        (columns in none of them are not used); ``"auto"`` makes one of each prefix
+        ``prefix__`` of the feature names, as FeatureUnion and ColumnTransformer give
+        them with ``set_output``. None makes one branch of all columns.
     branch_sizes : sequence of int, default=(256,)
         Units of each layer of every branch.
     hidden_layer_sizes : sequence of int, default=(256,)
@@ -75,9 +104,26 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         Rows a batch in training (the paper's).
     max_epochs : int, default=10
         Passes over the training rows (the paper's).
+    n_members : int, default=1
+        Networks trained side by side in one pass, whose probabilities are averaged.
+    share_weights : bool, default=True
+        Whether the members share the matrices of all layers but the last, each with
+        scales and biases of its own (after BatchEnsemble [4]_): quick, also on wide
+        features. False gives each member matrices of its own.
+    early_stopping : bool, default=False
+        Whether to hold out ``validation_fraction`` of the rows, to stop when the
+        Spearman correlation on them has not risen for ``patience`` epochs, and to
+        restore the weights of the best epoch. Classes are made from the other rows.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows (of the groups, if ``fit`` is given ``groups``) to hold out;
+        at least two rows.
+    patience : int, default=5
+        Epochs without improvement until training stops.
+    net_callbacks : list of skorch callbacks, optional
+        Passed to the net; they are copied first.
     random_state : int, RandomState instance or None, default=None
-        Seeds initialisation, shuffling and dropout. With an int, fits on the CPU are
-        reproducible, in processes as in threads.
+        Seeds initialisation, shuffling, dropout and what is held out. With an int,
+        fits on the CPU are reproducible, in processes as in threads.
     device : str, torch.device or None, default=None
         Where to train and predict. None takes the best there is: CUDA, MPS, then CPU.
     verbose : int, default=0
@@ -102,7 +148,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
     net_ : skorch.NeuralNet
         The fitted network. ``net_.predict_proba(X)`` is ``predict_class_proba(X)``.
     history_ : skorch.history.History
-        Loss and duration of each epoch.
+        Loss and duration of each epoch; ``"valid_spearman"`` with ``early_stopping``.
     device_ : torch.device
         Where the network was trained.
     n_features_in_ : int
@@ -127,6 +173,12 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
     ----------
     .. [1] H. Squalli-Houssaini, N. Q. K. Duong, M. Gwenaëlle, C.-H. Demarty, "Deep
        learning for predicting image memorability", ICASSP 2018, section 2.2.
+    .. [2] E. Imani, M. White, "Improving regression performance with distributional
+       losses", ICML 2018.
+    .. [3] X. Geng, "Label distribution learning", IEEE Transactions on Knowledge and
+       Data Engineering 28(7), 2016.
+    .. [4] Y. Wen, D. Tran, J. Ba, "BatchEnsemble: an alternative approach to efficient
+       ensemble and lifelong learning", ICLR 2020.
 
     Examples
     --------
@@ -144,7 +196,8 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         "n_classes": [Interval(Integral, 2, None, closed="left")],
         "aggregation": [StrOptions(set(AGGREGATIONS))],
         "score_range": [StrOptions({"auto"}), tuple, list],
-        "branches": [tuple, list, Mapping, None],
+        "target": [StrOptions({"hard", "soft"})],
+        "branches": [tuple, list, Mapping, StrOptions({"auto"}), None],
         "branch_sizes": [tuple, list],
         "hidden_layer_sizes": [tuple, list],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -154,6 +207,12 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "share_weights": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "net_callbacks": [list, tuple, None],
         "random_state": ["random_state"],
         "device": [str, torch.device, None],
         "verbose": ["verbose"],
@@ -165,7 +224,8 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         *,
         aggregation: str = "upper",
         score_range: str | tuple[float, float] = "auto",
-        branches: Sequence[int] | Mapping[str, Any] | None = None,
+        target: str = "hard",
+        branches: Sequence[int] | Mapping[str, Any] | str | None = None,
         branch_sizes: Sequence[int] = (256,),
         hidden_layer_sizes: Sequence[int] = (256,),
         activation: str = "relu",
@@ -175,6 +235,12 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         weight_decay: float = 0.0,
         batch_size: int = 16,
         max_epochs: int = 10,
+        n_members: int = 1,
+        share_weights: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 5,
+        net_callbacks: Sequence[Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device | None = None,
         verbose: int = 0,
@@ -182,6 +248,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         self.n_classes = n_classes
         self.aggregation = aggregation
         self.score_range = score_range
+        self.target = target
         self.branches = branches
         self.branch_sizes = branch_sizes
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -192,12 +259,24 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.n_members = n_members
+        self.share_weights = share_weights
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.net_callbacks = net_callbacks
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+    ) -> Self:
         """Cut the scores into classes and train the network to tell them.
 
         Parameters
@@ -210,6 +289,9 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             Weight of each row, not negative, in the class thresholds, the class values
             and the loss; for example the number of people who saw the picture. Rows of
             weight zero are left out.
+        groups : array-like of shape (n_samples,), optional
+            What ``early_stopping`` must not split between the rows it trains on and
+            those it holds out; not used otherwise.
 
         Returns
         -------
@@ -221,23 +303,55 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             If a parameter is out of range, ``X`` or ``y`` is not finite, a score lies
             outside ``score_range``, ``branches`` don't fit ``X``, or training diverges.
         """
-        X, y, sample_weight = self._validate_training_data(X, y, sample_weight)
-        branch_columns = resolve_branches(
-            self.branches, X.shape[1], getattr(self, "feature_names_in_", None)
+        X, y, sample_weight, groups = self._validate_training_data(X, y, sample_weight, groups)
+        columns = list(
+            resolve_branches(
+                self.branches, X.shape[1], getattr(self, "feature_names_in_", None)
+            ).values()
         )
         for name in ("branch_sizes", "hidden_layer_sizes"):
             sizes = getattr(self, name)
             if not is_sizes(sizes):
                 raise ValueError(f"{name}={sizes!r} must be whole numbers above zero.")
         score_range = resolve_score_range(y, self.score_range)
-        classes = ScoreClasses.of(y, self.n_classes, sample_weight, top=score_range[1])
         device = resolve_device(self.device)
+        init_seed, dropout_seed, shuffle_seed, split_seed = draw_seeds(
+            check_random_state(self.random_state), 4
+        )
+        held_out = None
+        if self.early_stopping:
+            kept, held = hold_out(len(y), groups, self.validation_fraction, split_seed)
+            held_out = X[held], y[held]
+            X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
 
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator, not the old network among new thresholds.
         self.__dict__.pop("net_", None)
-        init_seed, dropout_seed, shuffle_seed = draw_seeds(check_random_state(self.random_state), 3)
-        columns = list(branch_columns.values())
+        classes = ScoreClasses.of(y, self.n_classes, sample_weight, top=score_range[1])
+        fitted: dict[str, Any] = {
+            "score_range_": score_range,
+            "thresholds_": classes.thresholds,
+            "class_counts_": classes.counts,
+            "class_values_": classes.values(y, sample_weight, self.aggregation, score_range[0]),
+            "n_classes_": len(classes.thresholds),
+            "device_": device,
+            "_distributions": ClassDistributions.of(classes, y, sample_weight),
+        }
+        callbacks = list(copy.deepcopy(self.net_callbacks or []))
+        if held_out is not None:
+            valid_X, valid_y = held_out
+
+            def valid_spearman(net: NeuralNet) -> float:
+                predicted = net.predict_proba(valid_X) @ fitted["class_values_"]
+                # Nothing to order on the held-out rows is no reason to stop or go on.
+                return float(np.nan_to_num(rank_correlation(valid_y, predicted)))
+
+            callbacks += stop_early("valid_spearman", valid_spearman, self.patience)
+        if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
+            context = self._init_callback_context(max_subtasks=self.max_epochs)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            task = {"X": X, "y": y, "reconstruction_attributes": fitted}
+            callbacks.append(("epoch_tasks", EpochTasks(self, context, **task)))
         net = NeuralNet(
             BranchedMLP,
             module__branches=columns,
@@ -249,7 +363,9 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             module__dropout=self.dropout,
             module__init_seed=init_seed,
             module__dropout_seed=dropout_seed,
-            criterion=torch.nn.CrossEntropyLoss,
+            module__n_members=self.n_members,
+            module__share_weights=self.share_weights,
+            criterion=DistributionLoss,
             lr=self.lr,
             optimizer__weight_decay=self.weight_decay,
             **optimizer_settings(self.optimizer, device),
@@ -260,41 +376,20 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             iterator_valid=IndexBatches,
             iterator_valid__batch_size=_PREDICTION_BATCH,
             train_split=None,
+            callbacks=callbacks,
             verbose=self.verbose,
             device=str(device),
         )
-        _train(net, X, _target_distribution(classes, sample_weight))
-
-        self.score_range_ = score_range
-        self.thresholds_ = classes.thresholds
-        self.class_counts_ = classes.counts
-        self.class_values_ = classes.values(
-            y, sample_weight, self.aggregation, bottom=score_range[0]
-        )
-        self.n_classes_ = len(classes.thresholds)
-        self.device_ = device
-        self.history_ = net.history
-        self.net_ = net
+        fitted["net_"] = net
+        train(net, X, classes.targets(y, sample_weight, soft=self.target == "soft"))
+        self.__dict__.update(fitted, history_=net.history)
+        if hasattr(self, "_callback_fit_ctx"):
+            self._callback_fit_ctx.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=fitted
+            )
         return self
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Predict the score of each row: the sum over classes of p(k) s(k) (Eq. 1).
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The features.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n_samples,)
-            Scores between the least and the largest of ``class_values_``.
-        """
-        score = self.predict_class_proba(X) @ self.class_values_
-        # A softmax in single precision sums to 1 only nearly, and 1.0000001 is no score.
-        return np.clip(score, self.class_values_[0], self.class_values_[-1])
-
-    def predict_class_proba(self, X: ArrayLike) -> np.ndarray:
+    def predict_class_proba(self, X: Any) -> np.ndarray:
         """Predict the probability p(k) of each class.
 
         Parameters
@@ -312,19 +407,23 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         return self.net_.predict_proba(X)
 
     def _validate_training_data(
-        self, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, X: Any, y: Any, sample_weight: Any, groups: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
         X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True)
         y = y.astype(np.float64, copy=False)
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
+        if groups is not None:
+            groups = np.asarray(groups)
+            check_consistent_length(X, groups)
         counted = sample_weight > 0
         if not counted.any():
             raise ValueError("All of sample_weight is zero; no row is left to learn from.")
         if not counted.all():
             X, y, sample_weight = X[counted], y[counted], sample_weight[counted]
-        return X, y, sample_weight
+            groups = None if groups is None else groups[counted]
+        return X, y, sample_weight, groups
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -335,35 +434,3 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         # even a classifier that is always right has R² = -.14 with four classes.
         tags.regressor_tags.poor_score = self.aggregation == "upper"
         return tags
-
-
-def _target_distribution(classes: ScoreClasses, sample_weight: np.ndarray) -> np.ndarray:
-    """Return each row's distribution over classes, scaled by its weight.
-
-    The cross-entropy is linear in the target, so a row's weight can stand in it. The
-    weights' mean is made 1, which keeps the learning rate's meaning.
-    """
-    weight = (sample_weight / sample_weight.mean()).astype(np.float32)
-    target = np.zeros((len(weight), len(classes.thresholds)), dtype=np.float32)
-    target[np.arange(len(weight)), classes.labels] = weight
-    return target
-
-
-def _train(net: NeuralNet, X: np.ndarray, target: np.ndarray) -> None:
-    # The steps of skorch's fit, which would swallow an interrupt from the keyboard and
-    # go on as if trained.
-    net.initialize()
-    n_weights = sum(weight.numel() for weight in net.module_.parameters())
-    with suitable_threads(torch.device(net.device), min(net.batch_size, len(X)) * n_weights):
-        net.notify("on_train_begin", X=X, y=target)
-        net.fit_loop(X, target)
-        net.notify("on_train_end", X=X, y=target)
-    if not np.isfinite(net.history[-1, "train_loss"]):
-        raise ValueError(
-            "Training diverged: the loss is not finite. Scale the features (for example with "
-            "StandardScaler) or lower lr."
-        )
-    # What only training needs would triple the size of a pickle, or make it grow with n.
-    net.optimizer_.state.clear()
-    for epoch in net.history:
-        epoch["batches"] = []

@@ -15,9 +15,10 @@ def resolve_branches(
 
     Parameters
     ----------
-    branches : None, sequence of int or mapping
-        None is one branch with all columns; widths cut the columns in order; a
-        mapping names each branch's columns by a slice, by indices or by feature names.
+    branches : None, "auto", sequence of int or mapping
+        None is one branch with all columns; "auto" makes a branch of each prefix
+        ``prefix__`` of the feature names; widths cut the columns in order; a mapping
+        names each branch's columns by a slice, by indices or by feature names.
     n_features : int
         The number of columns of X.
     feature_names : numpy.ndarray of str or None
@@ -34,6 +35,8 @@ def resolve_branches(
     """
     if branches is None:
         return {"all": slice(0, n_features)}
+    if isinstance(branches, str):
+        branches = _by_prefix(feature_names)
     if isinstance(branches, Mapping):
         if not branches:
             raise ValueError("branches has no branch.")
@@ -66,6 +69,21 @@ def width(columns: Columns) -> int:
     return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
 
 
+def _by_prefix(feature_names: np.ndarray | None) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate([] if feature_names is None else feature_names):
+        prefix, separator, _ = name.partition("__")
+        if separator:
+            found.setdefault(prefix, []).append(i)
+    if feature_names is None or sum(map(len, found.values())) < len(feature_names):
+        raise ValueError(
+            "branches='auto' needs feature names of the form 'prefix__name', as FeatureUnion "
+            "and ColumnTransformer give them with set_output(transform='pandas'); pass widths "
+            "or a mapping otherwise."
+        )
+    return found
+
+
 def _columns(
     branch: str, columns: Any, n_features: int, feature_names: np.ndarray | None
 ) -> Columns:
@@ -83,10 +101,11 @@ def _columns(
         raise ValueError(
             f"Branch {branch!r} asks for column {beyond[0]}, but X has n_features = {n_features}."
         )
-    if isinstance(indices, range) and indices.step == 1:
+    indices = [i % n_features for i in indices]
+    if indices == list(range(indices[0], indices[0] + len(indices))):
         # A slice is read without copying the columns.
-        return slice(indices.start, indices.stop)
-    return tuple(i % n_features for i in indices)
+        return slice(indices[0], indices[-1] + 1)
+    return tuple(indices)
 
 
 def _index(branch: str, column: Any, feature_names: np.ndarray | None) -> int:

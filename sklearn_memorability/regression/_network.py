@@ -1,5 +1,6 @@
 """The classifier's network: a branch for each feature set, a merge, shared layers."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -31,7 +32,7 @@ class BranchedMLP(nn.Module):
     widths : sequence of int
         How many columns each branch has.
     branch_sizes, hidden_layer_sizes : sequence of int
-        Units of each layer of every branch, and of the shared layers.
+        Units of each layer of every branch, and of the layers behind the merge.
     n_classes : int
         How many logits there are.
     activation : {"relu", "tanh", "gelu"}
@@ -40,6 +41,10 @@ class BranchedMLP(nn.Module):
         Share of the units left out behind every layer but the last, in training.
     init_seed, dropout_seed : int
         Seeds of this network's own generators; torch's global one is not touched.
+    n_members : int
+        How many networks are trained side by side.
+    share_weights : bool
+        Whether the members share the matrices of all layers but the last.
     """
 
     def __init__(
@@ -53,26 +58,46 @@ class BranchedMLP(nn.Module):
         dropout: float,
         init_seed: int,
         dropout_seed: int,
+        n_members: int = 1,
+        share_weights: bool = True,
     ) -> None:
         super().__init__()
         chance = torch.Generator().manual_seed(init_seed)
+
+        def layers(sizes: Sequence[int], share: bool) -> nn.ModuleList:
+            return nn.ModuleList(
+                _layer(n_in, n_out, n_members, share, chance) for n_in, n_out in pairwise(sizes)
+            )
+
         self.columns = [c if isinstance(c, slice) else list(c) for c in branches]
-        self.branches = nn.ModuleList(_layers([width, *branch_sizes], chance) for width in widths)
+        self.branches = nn.ModuleList(
+            layers([width, *branch_sizes], share_weights) for width in widths
+        )
         merged = sum([width, *branch_sizes][-1] for width in widths)
-        self.shared = _layers([merged, *hidden_layer_sizes], chance)
-        self.output = _layers([[merged, *hidden_layer_sizes][-1], n_classes], chance)[0]
+        sizes = [merged, *hidden_layer_sizes]
+        self.shared = layers(sizes, share_weights)
+        self.output = layers([sizes[-1], n_classes], False)[0]
+        self.n_members = n_members
         self.activation = activation
         self.dropout = dropout
         self.dropout_seed = dropout_seed
         self._dropout_generator: torch.Generator | None = None
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Return the logits, of shape (n_samples, n_classes)."""
+        """Return the logits.
+
+        Of shape (n_samples, n_classes); in the training of several members
+        (n_members, n_samples, n_classes), one set for each. When several members
+        predict, the logits are those of their mean probabilities.
+        """
         merged = [
             self._through(layers, X[:, columns])
             for columns, layers in zip(self.columns, self.branches, strict=True)
         ]
-        return self.output(self._through(self.shared, torch.cat(merged, dim=1)))
+        logits = self.output(self._through(self.shared, torch.cat(merged, dim=-1)))
+        if self.n_members == 1 or self.training:
+            return logits
+        return logits.log_softmax(dim=-1).logsumexp(dim=0) - math.log(self.n_members)
 
     def _through(self, layers: Any, x: torch.Tensor) -> torch.Tensor:
         for layer in layers:
@@ -94,12 +119,62 @@ class BranchedMLP(nn.Module):
         return {**self.__dict__, "_dropout_generator": None}
 
 
-def _layers(sizes: Sequence[int], chance: torch.Generator) -> nn.ModuleList:
-    layers = nn.ModuleList()
-    for n_in, n_out in pairwise(sizes):
-        # skip_init leaves out torch's own initialisation and its global generator.
-        layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
-        nn.init.xavier_uniform_(layer.weight, generator=chance)
-        nn.init.zeros_(layer.bias)
-        layers.append(layer)
-    return layers
+class DistributionLoss(nn.CrossEntropyLoss):
+    """Cross-entropy to a distribution over classes, averaged over rows and members."""
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the loss of logits of shape ([n_members,] n_samples, n_classes)."""
+        if logits.ndim == 2:
+            return super().forward(logits, target)
+        return -(target * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+class OwnLinear(nn.Module):
+    """A linear layer for each member, all in one batched product."""
+
+    def __init__(self, n_in: int, n_out: int, n_members: int, chance: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(_glorot((n_members, n_in, n_out), chance))
+        self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From ([n_members,] n_samples, n_in) to (n_members, n_samples, n_out)."""
+        return x @ self.weight + self.bias
+
+
+class SharedLinear(nn.Module):
+    """One matrix for all members, whose outputs each scales and shifts its own way.
+
+    The output half of BatchEnsemble (Wen, Tran, Ba 2020). Its input half would run
+    every member's copy of a wide X through the matrix; leaving it out, X goes through
+    once. The scales start as random signs, which makes the members differ.
+    """
+
+    def __init__(self, n_in: int, n_out: int, n_members: int, chance: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(_glorot((n_in, n_out), chance))
+        signs = torch.empty(n_members, 1, n_out).bernoulli_(0.5, generator=chance)
+        self.scale = nn.Parameter(2 * signs - 1)
+        self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From ([n_members,] n_samples, n_in) to (n_members, n_samples, n_out)."""
+        return (x @ self.weight) * self.scale + self.bias
+
+
+def _layer(
+    n_in: int, n_out: int, n_members: int, share: bool, chance: torch.Generator
+) -> nn.Module:
+    if n_members > 1:
+        kind = SharedLinear if share else OwnLinear
+        return kind(n_in, n_out, n_members, chance)
+    # skip_init leaves out torch's own initialisation and its global generator.
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    nn.init.xavier_uniform_(layer.weight, generator=chance)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _glorot(shape: tuple[int, ...], chance: torch.Generator) -> torch.Tensor:
+    limit = math.sqrt(6 / (shape[-2] + shape[-1]))
+    return torch.empty(shape).uniform_(-limit, limit, generator=chance)

@@ -4,8 +4,12 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 AGGREGATIONS = ("upper", "mean", "median", "midpoint")
+
+# How wide a soft target is, in standard deviations of the training scores.
+SOFT_WIDTH = 0.5
 
 
 class FewerClassesWarning(UserWarning):
@@ -77,6 +81,36 @@ class ScoreClasses:
             labels=labels,
             counts=np.bincount(labels, minlength=len(inner) + 1),
         )
+
+    def targets(self, y: np.ndarray, sample_weight: np.ndarray, soft: bool) -> np.ndarray:
+        """Return each row's distribution over classes, scaled by its weight.
+
+        The cross-entropy is linear in the target, so a row's weight can stand in it.
+        The weights' mean is made 1, which keeps the learning rate's meaning.
+
+        Parameters
+        ----------
+        y, sample_weight : numpy.ndarray of shape (n_samples,)
+            The training scores and their weights.
+        soft : bool
+            Whether a score spreads over the classes around it, as a normal
+            distribution of ``SOFT_WIDTH`` standard deviations of the scores does
+            (HL-Gauss), instead of counting for its own class alone.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_classes), float32
+        """
+        weight = (sample_weight / sample_weight.mean()).astype(np.float32)
+        if not soft or len(self.thresholds) == 1:
+            target = np.zeros((len(y), len(self.thresholds)), dtype=np.float32)
+            target[np.arange(len(y)), self.labels] = weight
+            return target
+        mean = np.average(y, weights=sample_weight)
+        width = SOFT_WIDTH * np.sqrt(np.average((y - mean) ** 2, weights=sample_weight))
+        below = ndtr((self.thresholds[:-1] - y[:, None]) / width)
+        below = np.hstack([np.zeros((len(y), 1)), below, np.ones((len(y), 1))])
+        return (weight[:, None] * np.diff(below, axis=1)).astype(np.float32)
 
     def values(
         self, y: np.ndarray, sample_weight: np.ndarray, aggregation: str, bottom: float

@@ -11,6 +11,7 @@ import sklearn
 import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -18,6 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.fixes import parse_version
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.utils import noop
 
 from sklearn_memorability._torch import draw_seeds
 from sklearn_memorability._training import IndexBatches
@@ -70,6 +73,11 @@ def _check(estimator, **expected_failures):
         {"aggregation": "mean"},
         {"aggregation": "median"},
         {"aggregation": "midpoint"},
+        {"target": "soft"},
+        {"n_members": 4},
+        {"n_members": 4, "share_weights": False},
+        {"early_stopping": True},
+        {"early_stopping": True, "target": "soft", "n_members": 2, "aggregation": "mean"},
     ],
     ids=str,
 )
@@ -81,8 +89,9 @@ def test_all_of_check_estimator(params):
     _check(BalancedQuantileClassifierRegressor(**params), **{WEIGHTS_CHECK: reason})
 
 
-def test_all_of_check_estimator_with_one_batch_and_nothing_excused():
-    _check(BalancedQuantileClassifierRegressor(dropout=0, batch_size=1000))
+@pytest.mark.parametrize("params", [{}, {"target": "soft"}, {"n_members": 3}], ids=str)
+def test_all_of_check_estimator_with_one_batch_and_nothing_excused(params):
+    _check(BalancedQuantileClassifierRegressor(dropout=0, batch_size=1000, **params))
 
 
 def test_only_upper_thresholds_are_tagged_as_a_poor_score():
@@ -224,6 +233,216 @@ def test_score_range_sets_the_top(scores):
         _model(score_range=(0, 1)).fit(X, y - 0.9)
 
 
+# Soft targets, members -----------------------------------------------------------
+
+
+def test_many_soft_classes_learn_the_order(scores):
+    X, y = scores
+    settings = {"n_classes": 16, "aggregation": "mean", "max_epochs": 30, "dropout": 0.1}
+    predicted = cross_val_predict(_model(target="soft", **settings), X, y)
+    assert spearman_score(y, predicted) > 0.85
+
+
+@pytest.mark.parametrize("share_weights", [True, False])
+def test_members_average_their_probabilities(scores, share_weights):
+    X, y = scores
+    model = _model(n_members=3, share_weights=share_weights, branches=(2, 4)).fit(X, y)
+    network = model.net_.module_.train()
+    network.dropout = 0.0
+    with torch.no_grad():
+        each = network(torch.from_numpy(X)).softmax(dim=-1).numpy()
+    assert each.shape == (3, 150, 4)
+    assert not np.allclose(each[0], each[1], atol=1e-2)
+    np.testing.assert_allclose(model.predict_class_proba(X), each.mean(axis=0), atol=1e-6)
+    assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
+    restored = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(restored.predict(X), model.predict(X))
+
+
+def test_shared_weights_are_few():
+    network = {
+        share: BranchedMLP([slice(0, 500)], [500], (64,), (64,), 4, "relu", 0.5, 0, 0, 8, share)
+        for share in (True, False)
+    }
+    single = BranchedMLP([slice(0, 500)], [500], (64,), (64,), 4, "relu", 0.5, 0, 0)
+    count = {
+        name: sum(parameter.numel() for parameter in net.parameters())
+        for name, net in [("single", single), *network.items()]
+    }
+    assert count[True] < 1.2 * count["single"]
+    assert count[False] == 8 * count["single"]
+
+
+# Early stopping, callbacks ----------------------------------------------------------
+
+
+def test_early_stopping_restores_the_best_epoch(scores):
+    X, y = scores
+    chance = np.random.default_rng(0)
+    model = _model(
+        early_stopping=True,
+        validation_fraction=0.3,
+        patience=3,
+        max_epochs=100,
+        lr=0.03,
+        dropout=0,
+    ).fit(X, np.clip(y + 0.2 * chance.normal(size=150), 0, 1))
+    found = model.history_[:, "valid_spearman"]
+    assert len(found) < 100
+    best = int(np.argmax(found))
+    assert len(found) == best + 1 + 3
+    # The same fit ended at the best epoch has the same weights.
+    ended = clone(model).set_params(max_epochs=best + 1, patience=100)
+    ended.fit(X, np.clip(y + 0.2 * np.random.default_rng(0).normal(size=150), 0, 1))
+    assert np.array_equal(ended.predict(X), model.predict(X))
+
+
+def test_early_stopping_never_splits_a_group(scores, monkeypatch):
+    from sklearn_memorability.regression import _balanced_quantile
+
+    X, y = scores
+    groups = np.repeat(np.arange(30), 5)
+    seen = {}
+
+    def watched(*arguments):
+        seen["rows"] = hold_out(*arguments)
+        return seen["rows"]
+
+    hold_out = _balanced_quantile.hold_out
+    monkeypatch.setattr(_balanced_quantile, "hold_out", watched)
+    model = _model(early_stopping=True, validation_fraction=0.2).fit(X, y, groups=groups)
+    kept, held = seen["rows"]
+    assert len(held) == 30
+    assert set(groups[kept]).isdisjoint(groups[held])
+    assert model.class_counts_.sum() == 120
+    with pytest.raises(ValueError, match="two groups"):
+        _model(early_stopping=True).fit(X, y, groups=np.zeros(150))
+    with pytest.raises(ValueError, match="inconsistent"):
+        _model(early_stopping=True).fit(X, y, groups=groups[:10])
+
+
+def test_early_stopping_needs_rows_to_hold_out():
+    with pytest.raises(ValueError, match="at least 3 rows"):
+        _model(early_stopping=True).fit(np.zeros((2, 1)), [0.1, 0.2])
+
+
+class _CountEpochs(Callback):
+    n_epochs_ = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.n_epochs_ += 1
+
+
+def test_net_callbacks_are_heard_and_copied_first(scores):
+    callback = _CountEpochs()
+    model = _model(net_callbacks=[("count", callback)])
+    model.fit(*scores)
+    assert dict(model.net_.callbacks_)["count"].n_epochs_ == 3
+    assert callback.n_epochs_ == 0
+    assert clone(model).fit(*scores).net_ is not None
+
+
+def test_a_callback_may_stop_training_as_skorch_lets_it(scores):
+    stopping = EarlyStopping("train_loss", patience=1, lower_is_better=False, sink=noop)
+    model = _model(net_callbacks=[stopping], max_epochs=50).fit(*scores)
+    assert len(model.history_) < 50
+    assert model.predict(scores[0]).shape == (150,)
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"),
+    reason="scikit-learn has callbacks from 1.9 on",
+)
+def test_scikit_learns_callbacks_see_every_epoch(scores, capsys):
+    from sklearn.callback import ProgressBar, ScoringMonitor
+
+    X, y = scores
+    monitor = ScoringMonitor(scoring="r2")
+    model = _model(aggregation="mean").set_callbacks(monitor, ProgressBar())
+    model.fit(X, y)
+    assert pickle.loads(pickle.dumps(model)).predict(X).shape == (150,)
+    expected = _model(aggregation="mean").fit(X, y)
+    assert np.array_equal(model.predict(X), expected.predict(X))
+    logged = monitor.get_logs().data_as_pandas
+    epochs = logged[logged["task_name"] == "epoch"].sort_values("task_id")
+    assert len(epochs) == 3
+    assert epochs["r2"].iloc[-1] == pytest.approx(model.score(X, y))
+    search = GridSearchCV(_model(), {"n_classes": [2, 4]}, cv=2, scoring=spearman_scorer)
+    search.set_callbacks(ProgressBar()).fit(X, y)
+    assert search.best_estimator_.predict(X).shape == (150,)
+
+
+# Distributions, recalibration -------------------------------------------------------
+
+
+def test_predicted_classes_are_the_most_probable(scores):
+    X, y = scores
+    model = _model(n_classes=3).fit(X, y)
+    found = model.predict_class(X)
+    assert np.array_equal(found, model.predict_class_proba(X).argmax(axis=1))
+    assert set(found) <= {0, 1, 2}
+
+
+def test_quantiles_are_those_of_the_mixed_training_scores(scores):
+    # Independent: every training score, weighted by its class's probability.
+    X, y = scores
+    model = _model().fit(X, y)
+    labels = np.searchsorted(model.thresholds_[:-1], y)
+    proba = model.predict_class_proba(X[:5]).astype(float)
+    levels = [0.05, 0.25, 0.5, 0.9]
+    found = model.predict_quantiles(X[:5], levels)
+    assert found.shape == (5, 4)
+    assert (np.diff(found, axis=1) >= 0).all()
+    for row, p in zip(found, proba, strict=True):
+        weights = p[labels] / np.bincount(labels)[labels]
+        expected = np.quantile(y, levels, method="inverted_cdf", weights=weights)
+        np.testing.assert_allclose(row, expected, atol=0.03)
+    means, stds = model.predict(X[:5], return_std=True)
+    assert np.array_equal(means, model.predict(X[:5]))
+    for std, p in zip(stds, proba, strict=True):
+        weights = p[labels] / np.bincount(labels)[labels]
+        mean = np.average(y, weights=weights)
+        expected = np.sqrt(np.average((y - mean) ** 2, weights=weights))
+        assert std == pytest.approx(expected, rel=1e-4)
+    assert model.predict_quantiles(X[:2]).shape == (2, 3)
+    extremes = model.predict_quantiles(X[:2], [0, 1])
+    assert extremes.min() >= y.min()
+    assert extremes.max() <= y.max()
+
+
+@pytest.mark.parametrize("quantiles", [[-0.1], [0.5, 1.1], [np.nan], [[0.5]]])
+def test_levels_outside_zero_to_one_are_refused(scores, quantiles):
+    model = _model().fit(*scores)
+    with pytest.raises(ValueError, match="levels in"):
+        model.predict_quantiles(scores[0], quantiles)
+
+
+def test_recalibration_moves_the_level_and_keeps_the_order(scores):
+    X, y = scores
+    model = _model(max_epochs=30, dropout=0.1).fit(X, y)
+    before, spread = model.predict(X), model.predict(X, return_std=True)[1]
+    model.recalibrate(X[:60], 0.2 + 0.3 * y[:60])
+    after = model.predict(X)
+    assert spearman_score(before, after) == pytest.approx(1)
+    assert np.mean(after - (0.2 + 0.3 * y)) == pytest.approx(0, abs=0.02)
+    slope = np.polyfit(before[:60], 0.2 + 0.3 * y[:60], 1)[0]
+    np.testing.assert_allclose(np.diff(after), slope * np.diff(before), atol=1e-6)
+    np.testing.assert_allclose(model.predict(X, return_std=True)[1], slope * spread, rtol=1e-5)
+    with pytest.warns(UserWarning, match="do not rise"):
+        model.recalibrate(X[:60], 1 - y[:60])
+    assert spearman_score(before, model.predict(X)) == pytest.approx(1)
+    with pytest.raises(ValueError, match="outside score_range"):
+        model.recalibrate(X[:60], y[:60] + 2)
+    with pytest.raises(NotFittedError):
+        _model().recalibrate(X, y)
+
+
+def test_recalibration_on_a_pickled_head(scores):
+    X, y = scores
+    head = pickle.loads(pickle.dumps(_model(max_epochs=30, dropout=0.1).fit(X, y)))
+    assert np.mean(head.recalibrate(X, y / 2).predict(X) - y / 2) == pytest.approx(0, abs=1e-6)
+
+
 # Branches -------------------------------------------------------------------------
 
 
@@ -242,6 +461,19 @@ def test_branches_by_width_slice_index_and_name_are_the_same(scores):
     assert len(models[0].net_.module_.branches) == 2
     for model in models[1:]:
         np.testing.assert_allclose(model.predict(frame), first, atol=1e-6)
+
+
+def test_branches_by_the_prefixes_that_scikit_learn_gives(scores):
+    X, y = scores
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    union = ColumnTransformer(
+        [("cnn", "passthrough", ["a", "b"]), ("ic", StandardScaler(), list("cdef"))]
+    ).set_output(transform="pandas")
+    model = make_pipeline(union, _model(branches="auto")).fit(frame, y)[-1]
+    assert model.feature_names_in_[0] == "cnn__a"
+    assert [b[0].in_features for b in model.net_.module_.branches] == [2, 4]
+    with pytest.raises(ValueError, match="set_output"):
+        _model(branches="auto").fit(X, y)
 
 
 def test_columns_in_no_branch_have_no_influence(scores):
@@ -281,7 +513,7 @@ def test_read_only_float32_is_used_as_it_is(scores, tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     model = _model()
-    assert np.shares_memory(model._validate_training_data(mapped, y, None)[0], mapped)
+    assert np.shares_memory(model._validate_training_data(mapped, y, None, None)[0], mapped)
     assert np.array_equal(model.fit(mapped, y).predict(mapped), _model().fit(X, y).predict(X))
 
 
@@ -292,7 +524,14 @@ def test_read_only_float32_is_used_as_it_is(scores, tmp_path):
         ({"n_classes": 2.5}, "'n_classes'"),
         ({"aggregation": "max"}, "'aggregation'"),
         ({"score_range": "all"}, "'score_range'"),
-        ({"branches": "auto"}, "'branches'"),
+        ({"branches": "all"}, "'branches'"),
+        ({"target": "rank"}, "'target'"),
+        ({"n_members": 0}, "'n_members'"),
+        ({"share_weights": "no"}, "'share_weights'"),
+        ({"early_stopping": "yes"}, "'early_stopping'"),
+        ({"validation_fraction": 1}, "'validation_fraction'"),
+        ({"patience": 0}, "'patience'"),
+        ({"net_callbacks": "print"}, "'net_callbacks'"),
         ({"branch_sizes": (0,)}, "branch_sizes"),
         ({"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes"),
         ({"activation": "swish"}, "'activation'"),

@@ -17,7 +17,7 @@ NAMES = np.array(["cnn0", "cnn1", "ic0", "ic1", "ic2"], dtype=object)
         ),
         ({"a": slice(0, 1), "b": slice(1, None)}, {"a": slice(0, 1), "b": slice(1, 5)}),
         ({"a": [4, 0], "b": np.array([-1, 2])}, {"a": (4, 0), "b": (4, 2)}),
-        ({"a": ["ic1", "cnn0"], "b": "ic0"}, {"a": (3, 0), "b": (2,)}),
+        ({"a": ["ic1", "cnn0"], "b": "ic0"}, {"a": (3, 0), "b": slice(2, 3)}),
         ({"a": slice(None, None, 2)}, {"a": (0, 2, 4)}),
     ],
 )

@@ -1,0 +1,126 @@
+"""How long training takes, beside a plain PyTorch loop and skorch with its defaults.
+
+    python benchmarks/fit_speed.py [--rows 4800] [--repeats 5]
+
+The setting is the paper's batch of 16 on 4,800 rows of 5,120 features in two branches,
+one epoch, one thread. Every repeat times all sides in turn; ratios are of the same
+repeat, and their median is printed.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import nn
+
+from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+
+WIDTHS, HIDDEN, N_CLASSES, BATCH = (4096, 1024), 256, 4, 16
+
+
+class PlainMLP(nn.Module):
+    """The same network as a user would write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Linear(w, HIDDEN), nn.ReLU(), nn.Dropout(0.5)) for w in WIDTHS
+        )
+        self.head = nn.Sequential(
+            nn.Linear(2 * HIDDEN, HIDDEN), nn.ReLU(), nn.Dropout(0.5), nn.Linear(HIDDEN, N_CLASSES)
+        )
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Return the logits."""
+        parts = X.split(WIDTHS, dim=1)
+        merged = [branch(part) for branch, part in zip(self.branches, parts, strict=True)]
+        return self.head(torch.cat(merged, dim=1))
+
+
+def plain_loop(X: np.ndarray, y: np.ndarray) -> None:
+    """Train with a fused optimiser on batches taken by index."""
+    torch.manual_seed(0)
+    network = PlainMLP().train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+    loss_of = nn.CrossEntropyLoss()
+    rows, labels = torch.from_numpy(X), torch.from_numpy(_labels(y))
+    for batch in torch.randperm(len(rows)).split(BATCH):
+        optimizer.zero_grad()
+        loss = loss_of(network(rows[batch]), labels[batch])
+        loss.backward()
+        optimizer.step()
+        loss.item()  # every loop reports its loss
+
+
+def skorch_defaults(X: np.ndarray, y: np.ndarray) -> None:
+    """Train with skorch, its data loader and Adam."""
+    torch.manual_seed(0)
+    net = NeuralNet(
+        PlainMLP,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        max_epochs=1,
+        batch_size=BATCH,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+    )
+    net.fit(X, _labels(y))
+
+
+def _labels(y: np.ndarray) -> np.ndarray:
+    return np.searchsorted(np.quantile(y, [0.25, 0.5, 0.75]), y)
+
+
+def ours(**params: object) -> BalancedQuantileClassifierRegressor:
+    """Return this package's estimator in the same setting."""
+    return BalancedQuantileClassifierRegressor(
+        branches=WIDTHS, max_epochs=1, random_state=0, **params
+    )
+
+
+def main() -> None:
+    """Time all sides and print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=4800)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    chance = np.random.default_rng(0)
+    X = chance.normal(size=(arguments.rows, sum(WIDTHS))).astype(np.float32)
+    y = chance.uniform(size=arguments.rows)
+    sides = {
+        "plain PyTorch loop": plain_loop,
+        "skorch with its defaults": skorch_defaults,
+        "ours, 1 member": lambda X, y: ours().fit(X, y),
+        "ours, 8 members, shared weights": lambda X, y: ours(n_members=8).fit(X, y),
+        "ours, 8 members, own weights": lambda X, y: ours(n_members=8, share_weights=False).fit(
+            X, y
+        ),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(arguments.repeats + 1):
+        for name, run in sides.items():
+            started = time.perf_counter()
+            run(X, y)
+            if repeat:  # the first warms up
+                seconds[name].append(time.perf_counter() - started)
+    print(f"{arguments.rows} x {sum(WIDTHS)}, batch {BATCH}, one epoch, one thread")
+    for name, found in seconds.items():
+        print(f"  {name:33} {np.median(found):7.2f} s")
+
+    def ratio(name: str, other: str) -> float:
+        return float(np.median(np.divide(seconds[name], seconds[other])))
+
+    plain, default, single, shared, own = sides
+    print(f"ours / plain loop              {ratio(single, plain):.2f}   (mark: at most 1.25)")
+    print(f"ours / skorch defaults         {ratio(single, default):.2f}   (mark: at most 0.40)")
+    print(f"8 shared members / 1 member    {ratio(shared, single):.2f}   (mark: at most 3.00)")
+    print(f"8 own members / 1 member       {ratio(own, single):.2f}   (no mark)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Predictions from class probabilities: scores, classes, quantiles, a new calibration."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sklearn_memorability.regression._distribution import ClassDistributions
+from sklearn_memorability.regression._score_classes import resolve_score_range
+
+
+class ClassProbabilityMixin:
+    """What follows from class probabilities alone.
+
+    For regressors with ``predict_class_proba`` and the fitted attributes
+    ``class_values_``, ``score_range_`` and ``_distributions``.
+    """
+
+    class_values_: np.ndarray
+    score_range_: tuple[float, float]
+    _distributions: ClassDistributions
+
+    def predict_class_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability p(k) of each class."""
+        raise NotImplementedError  # pragma: no cover
+
+    def predict(
+        self, X: Any, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Predict the score of each row: the sum over classes of p(k) s(k) (Eq. 1).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each row's score too: that of
+            the classes' training scores, mixed by the class probabilities. It counts
+            how scores spread within a class, whatever the aggregation.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples,), or a pair of such
+            Scores between the least and the largest of ``class_values_``; with
+            ``return_std`` the standard deviations beside them.
+        """
+        proba = self.predict_class_proba(X)
+        # A softmax in single precision sums to 1 only nearly, and 1.0000001 is no score.
+        score = np.clip(proba @ self.class_values_, self.class_values_[0], self.class_values_[-1])
+        return (score, self._distributions.std(proba)) if return_std else score
+
+    def predict_class(self, X: Any) -> np.ndarray:
+        """Predict the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples,), int
+            From 0, the least memorable class, to ``n_classes_ - 1``.
+        """
+        return self.predict_class_proba(X).argmax(axis=1)
+
+    def predict_quantiles(
+        self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)
+    ) -> np.ndarray:
+        """Predict quantiles of each row's score.
+
+        They are those of the classes' training scores, mixed by the class
+        probabilities; between .05 and .95 nine of ten new scores are expected.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features.
+        quantiles : sequence of float in [0, 1], default=(0.05, 0.5, 0.95)
+            The levels.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_quantiles)
+            One column a level; within a row they rise with the level.
+
+        Raises
+        ------
+        ValueError
+            If a level lies outside [0, 1].
+        """
+        levels = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
+        if levels.ndim != 1 or not ((levels >= 0) & (levels <= 1)).all():
+            raise ValueError(f"quantiles={quantiles!r} must be levels in [0, 1].")
+        return self._distributions.quantiles(self.predict_class_proba(X), levels)
+
+    def recalibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the level and the spread of the predictions to other scores.
+
+        For a model learnt elsewhere and a small set of one's own, measured in another
+        way: ``class_values_`` and the quantiles are moved and stretched so that the
+        predictions fit the new scores best (least squares). The network, and so the
+        order of the predictions, stays as it is; some dozens of rows are enough. Where
+        the predictions do not rise with the new scores, only their level is moved, with
+        a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features of the new rows.
+        y : array-like of shape (n_samples,)
+            Their scores, within ``score_range_``.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a score lies outside ``score_range_``.
+        """
+        check_is_fitted(self)
+        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, reset=False)
+        y = np.asarray(y, dtype=np.float64)
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        resolve_score_range(y, self.score_range_)
+        predicted = self.predict_class_proba(X) @ self.class_values_
+        offset, slope = _least_squares_line(predicted, y, sample_weight)
+        self.class_values_ = np.clip(offset + slope * self.class_values_, *self.score_range_)
+        self._distributions = self._distributions.moved(offset, slope)
+        return self
+
+
+def _least_squares_line(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Return offset and slope of the line through weighted points, which has to rise."""
+    x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
+    spread = np.average((x - x_mean) ** 2, weights=weight)
+    slope = 1.0
+    if spread > 0:
+        slope = np.average((x - x_mean) * (y - y_mean), weights=weight) / spread
+        if slope <= 0:
+            warnings.warn(
+                "The predictions do not rise with the new scores, so only their level is fitted; "
+                "look whether the model suits these data.",
+                UserWarning,
+                stacklevel=3,
+            )
+            slope = 1.0
+    return float(y_mean - slope * x_mean), float(slope)
