@@ -16,7 +16,15 @@ _ROOM_OF = {
     "spearman_score": "metrics",
     "spearman_scorer": "metrics",
 }
-_ROOMS = ("datasets", "features", "images", "metrics", "pipelines", "regression")
+_ROOMS = (
+    "datasets",
+    "features",
+    "images",
+    "inspection",
+    "metrics",
+    "pipelines",
+    "regression",
+)
 
 __all__ = [
     "BalancedQuantileClassifierRegressor",
@@ -25,6 +33,7 @@ __all__ = [
     "datasets",
     "features",
     "images",
+    "inspection",
     "metrics",
     "pipelines",
     "regression",
@@ -33,7 +42,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from sklearn_memorability import datasets, features, images, metrics, pipelines, regression
+    from sklearn_memorability import (
+        datasets,
+        features,
+        images,
+        inspection,
+        metrics,
+        pipelines,
+        regression,
+    )
     from sklearn_memorability.features import ImageFeatures, VGGFeatures
     from sklearn_memorability.metrics import spearman_score, spearman_scorer
     from sklearn_memorability.regression import BalancedQuantileClassifierRegressor

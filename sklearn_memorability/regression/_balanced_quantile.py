@@ -1,6 +1,7 @@
 """The paper's regressor: classify a score into balanced classes, average their values."""
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -27,6 +28,7 @@ from sklearn_memorability.metrics import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches, width
 from sklearn_memorability.regression._class_probability import ClassProbabilityMixin
 from sklearn_memorability.regression._distribution import ClassDistributions
+from sklearn_memorability.regression._linear_path import LinearPath, Ridge
 from sklearn_memorability.regression._network import ACTIVATIONS, BranchedMLP, DistributionLoss
 from sklearn_memorability.regression._score_classes import (
     AGGREGATIONS,
@@ -94,6 +96,17 @@ class BalancedQuantileClassifierRegressor(
         Activation behind every layer but the softmax.
     dropout : float in [0, 1), default=0.5
         Share of the units left out in training, behind every layer but the softmax.
+    input_dropout : float in [0, 1) or "ridge", default=0.0
+        Share of the inputs left out in training. ``"ridge"`` takes the share that
+        penalises a linear model as much as the best ridge penalty alpha does,
+        alpha / (alpha + n_samples): much where the rows are few and the features
+        many, next to nothing where they are not. Inputs must have been scaled.
+    linear_weight : float in [0, 1], default=0.0
+        Weight of a linear path in the class probabilities. Above 0, a ridge regression
+        is fitted in closed form, its penalty the best by leave-one-out error; a normal
+        distribution of that error around its prediction gives each class a
+        probability, and the mixture with the network's is what is predicted. It needs a
+        copy of X in double precision during ``fit``.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         The optimiser.
     lr : float, default=1e-3
@@ -104,6 +117,8 @@ class BalancedQuantileClassifierRegressor(
         Rows a batch in training (the paper's).
     max_epochs : int, default=10
         Passes over the training rows (the paper's).
+    min_steps : int, default=0
+        Steps of training to make at the least, by more passes where the rows are few.
     n_members : int, default=1
         Networks trained side by side in one pass, whose probabilities are averaged.
     share_weights : bool, default=True
@@ -149,6 +164,8 @@ class BalancedQuantileClassifierRegressor(
         The fitted network. ``net_.predict_proba(X)`` is ``predict_class_proba(X)``.
     history_ : skorch.history.History
         Loss and duration of each epoch; ``"valid_spearman"`` with ``early_stopping``.
+    input_dropout_ : float
+        The share of the inputs left out in training.
     device_ : torch.device
         Where the network was trained.
     n_features_in_ : int
@@ -202,11 +219,14 @@ class BalancedQuantileClassifierRegressor(
         "hidden_layer_sizes": [tuple, list],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "input_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"ridge"})],
+        "linear_weight": [Interval(Real, 0, 1, closed="both")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "min_steps": [Interval(Integral, 0, None, closed="left")],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "share_weights": ["boolean"],
         "early_stopping": ["boolean"],
@@ -230,11 +250,14 @@ class BalancedQuantileClassifierRegressor(
         hidden_layer_sizes: Sequence[int] = (256,),
         activation: str = "relu",
         dropout: float = 0.5,
+        input_dropout: float | str = 0.0,
+        linear_weight: float = 0.0,
         optimizer: str = "adam",
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         batch_size: int = 16,
         max_epochs: int = 10,
+        min_steps: int = 0,
         n_members: int = 1,
         share_weights: bool = True,
         early_stopping: bool = False,
@@ -254,11 +277,14 @@ class BalancedQuantileClassifierRegressor(
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.linear_weight = linear_weight
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.min_steps = min_steps
         self.n_members = n_members
         self.share_weights = share_weights
         self.early_stopping = early_stopping
@@ -337,6 +363,17 @@ class BalancedQuantileClassifierRegressor(
             "device_": device,
             "_distributions": ClassDistributions.of(classes, y, sample_weight),
         }
+        linear_path = None
+        if self.linear_weight > 0 or self.input_dropout == "ridge":
+            ridge = Ridge.of(X, y, sample_weight)
+            linear_path = LinearPath(ridge, classes.thresholds[:-1])
+        if self.input_dropout == "ridge":
+            fitted["input_dropout_"] = ridge.input_dropout(len(X))
+        else:
+            fitted["input_dropout_"] = float(self.input_dropout)
+
+        n_batches = math.ceil(len(X) / self.batch_size)
+        max_epochs = max(self.max_epochs, math.ceil(self.min_steps / n_batches))
         callbacks = list(copy.deepcopy(self.net_callbacks or []))
         if held_out is not None:
             valid_X, valid_y = held_out
@@ -348,7 +385,7 @@ class BalancedQuantileClassifierRegressor(
 
             callbacks += stop_early("valid_spearman", valid_spearman, self.patience)
         if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
-            context = self._init_callback_context(max_subtasks=self.max_epochs)
+            context = self._init_callback_context(max_subtasks=max_epochs)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             task = {"X": X, "y": y, "reconstruction_attributes": fitted}
             callbacks.append(("epoch_tasks", EpochTasks(self, context, **task)))
@@ -365,11 +402,14 @@ class BalancedQuantileClassifierRegressor(
             module__dropout_seed=dropout_seed,
             module__n_members=self.n_members,
             module__share_weights=self.share_weights,
+            module__input_dropout=fitted["input_dropout_"],
+            module__linear_path=linear_path if self.linear_weight > 0 else None,
+            module__linear_weight=self.linear_weight,
             criterion=DistributionLoss,
             lr=self.lr,
             optimizer__weight_decay=self.weight_decay,
             **optimizer_settings(self.optimizer, device),
-            max_epochs=self.max_epochs,
+            max_epochs=max_epochs,
             batch_size=self.batch_size,
             iterator_train=IndexBatches,
             iterator_train__seed=shuffle_seed,

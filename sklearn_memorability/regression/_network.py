@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sklearn_memorability.regression._linear_path import LinearPath
+
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": functional.relu,
     "tanh": torch.tanh,
@@ -45,6 +47,12 @@ class BranchedMLP(nn.Module):
         How many networks are trained side by side.
     share_weights : bool
         Whether the members share the matrices of all layers but the last.
+    input_dropout : float
+        Share of the inputs left out in training.
+    linear_path : LinearPath, optional
+        Class probabilities to mix in when predicting.
+    linear_weight : float
+        Their weight in the mixture.
     """
 
     def __init__(
@@ -60,6 +68,9 @@ class BranchedMLP(nn.Module):
         dropout_seed: int,
         n_members: int = 1,
         share_weights: bool = True,
+        input_dropout: float = 0.0,
+        linear_path: LinearPath | None = None,
+        linear_weight: float = 0.0,
     ) -> None:
         super().__init__()
         chance = torch.Generator().manual_seed(init_seed)
@@ -77,7 +88,11 @@ class BranchedMLP(nn.Module):
         sizes = [merged, *hidden_layer_sizes]
         self.shared = layers(sizes, share_weights)
         self.output = layers([sizes[-1], n_classes], False)[0]
+        self.linear_path = linear_path
+        self.linear_weight = linear_weight
         self.n_members = n_members
+        self.share_weights = share_weights
+        self.input_dropout = input_dropout
         self.activation = activation
         self.dropout = dropout
         self.dropout_seed = dropout_seed
@@ -87,17 +102,37 @@ class BranchedMLP(nn.Module):
         """Return the logits.
 
         Of shape (n_samples, n_classes); in the training of several members
-        (n_members, n_samples, n_classes), one set for each. When several members
-        predict, the logits are those of their mean probabilities.
+        (n_members, n_samples, n_classes), one set for each. When several members or a
+        linear path predict, the logits are those of the mixed probabilities.
         """
+        inputs = self._mask_inputs(X)
         merged = [
-            self._through(layers, X[:, columns])
+            self._through(layers, inputs[..., columns])
             for columns, layers in zip(self.columns, self.branches, strict=True)
         ]
         logits = self.output(self._through(self.shared, torch.cat(merged, dim=-1)))
-        if self.n_members == 1 or self.training:
+        if self.training or (self.n_members == 1 and self.linear_path is None):
             return logits
-        return logits.log_softmax(dim=-1).logsumexp(dim=0) - math.log(self.n_members)
+        log_proba = logits.log_softmax(dim=-1)
+        if self.n_members > 1:
+            log_proba = log_proba.logsumexp(dim=0) - math.log(self.n_members)
+        if self.linear_path is not None:
+            proba = torch.lerp(log_proba.exp(), self.linear_path(X), self.linear_weight)
+            # The smallest normal number, so that a class ruled out has a logit too.
+            log_proba = proba.clamp_min(torch.finfo(proba.dtype).tiny).log()
+        return log_proba
+
+    def _mask_inputs(self, X: torch.Tensor) -> torch.Tensor:
+        # Near a rate of 1, at which the network hardly sees its input, the usual scaling
+        # by 1 / kept would blow up what is left; this one keeps the variance instead.
+        if self.input_dropout == 0:
+            return X
+        kept = 1.0 - self.input_dropout
+        if not self.training:
+            return X * math.sqrt(kept)
+        if self.n_members > 1 and not self.share_weights:
+            X = X.expand(self.n_members, -1, -1)
+        return X * self._mask(X, kept).div_(math.sqrt(kept))
 
     def _through(self, layers: Any, x: torch.Tensor) -> torch.Tensor:
         for layer in layers:
@@ -107,11 +142,15 @@ class BranchedMLP(nn.Module):
     def _drop(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.dropout == 0:
             return x
+        kept = 1.0 - self.dropout
+        return x * self._mask(x, kept).div_(kept)
+
+    def _mask(self, x: torch.Tensor, kept: float) -> torch.Tensor:
         if self._dropout_generator is None or self._dropout_generator.device != x.device:
             self._dropout_generator = torch.Generator(x.device).manual_seed(self.dropout_seed)
-        kept = 1.0 - self.dropout
-        mask = torch.empty_like(x).bernoulli_(kept, generator=self._dropout_generator)
-        return x * mask.div_(kept)
+        return torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(
+            kept, generator=self._dropout_generator
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # Generators can't be pickled or copied everywhere; this one comes back from

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 import sklearn
 import torch
-from joblib import Parallel, delayed
+from distributed import Client, LocalCluster
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -76,6 +78,7 @@ def _check(estimator, **expected_failures):
         {"target": "soft"},
         {"n_members": 4},
         {"n_members": 4, "share_weights": False},
+        {"linear_weight": 0.5, "input_dropout": "ridge", "target": "soft", "min_steps": 50},
         {"early_stopping": True},
         {"early_stopping": True, "target": "soft", "n_members": 2, "aggregation": "mean"},
     ],
@@ -86,12 +89,25 @@ def test_all_of_check_estimator(params):
         "Rows of weight two and rows given twice fall into different mini-batches, as in "
         "scikit-learn's own MLP. With one batch and no dropout the check passes: below."
     )
+    if "linear_weight" in params:
+        reason += " Leaving one row out, too, leaves out both or one of them."
     _check(BalancedQuantileClassifierRegressor(**params), **{WEIGHTS_CHECK: reason})
 
 
-@pytest.mark.parametrize("params", [{}, {"target": "soft"}, {"n_members": 3}], ids=str)
+@pytest.mark.parametrize("params", [{}, {"target": "soft"}, {"branches": TWO_BRANCHES}], ids=str)
 def test_all_of_check_estimator_with_one_batch_and_nothing_excused(params):
     _check(BalancedQuantileClassifierRegressor(dropout=0, batch_size=1000, **params))
+
+
+@pytest.mark.parametrize("share_weights", [True, False])
+def test_members_treat_whole_weights_as_repeated_rows(scores, share_weights):
+    # To single precision: the check above wants 1e-7, one rounding of it.
+    X, y = scores
+    weights = np.random.default_rng(0).integers(0, 4, size=150)
+    settings = {"dropout": 0, "batch_size": 1000, "n_members": 3, "share_weights": share_weights}
+    weighted = _model(**settings).fit(X, y, sample_weight=weights)
+    repeated = _model(**settings).fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-5)
 
 
 def test_only_upper_thresholds_are_tagged_as_a_poor_score():
@@ -271,6 +287,59 @@ def test_shared_weights_are_few():
     }
     assert count[True] < 1.2 * count["single"]
     assert count[False] == 8 * count["single"]
+
+
+# Linear path, input dropout, steps --------------------------------------------------
+
+
+def test_the_linear_path_is_mixed_in_by_its_weight(scores):
+    X, y = scores
+    network, linear, mixed = (
+        _model(linear_weight=weight).fit(X, y).predict_class_proba(X) for weight in (0, 1, 0.25)
+    )
+    np.testing.assert_allclose(mixed, 0.75 * network + 0.25 * linear, atol=1e-6)
+    model = _model(linear_weight=0.25, n_members=2).fit(X, y)
+    assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
+    restored = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(restored.predict(X), model.predict(X))
+
+
+def test_the_linear_path_alone_orders_as_ridge_does(scores):
+    X, y = scores
+    ridge = RidgeCV(np.logspace(-2, 7, 37)).fit(X, y)
+    settings = {"n_classes": 32, "linear_weight": 1, "aggregation": "mean"}
+    found = _model(**settings).fit(X, y).predict(X)
+    assert spearman_score(ridge.predict(X), found) > 0.999
+
+
+def test_inputs_are_left_out_in_training_alone(scores):
+    X, y = scores
+    model = _model(input_dropout=0.75).fit(X, y)
+    assert model.input_dropout_ == 0.75
+    assert np.array_equal(model.predict(X), model.predict(X))
+    network = model.net_.module_.train()
+    masked = network._mask_inputs(torch.ones(4000, 6))
+    assert sorted(set(masked.flatten().tolist())) == [0.0, 2.0]
+    assert (masked == 0).float().mean().item() == pytest.approx(0.75, abs=0.02)
+    assert masked.square().mean().item() == pytest.approx(1, abs=0.05)
+    assert network.eval()._mask_inputs(torch.ones(1, 6)).tolist() == [[0.5] * 6]
+
+
+def test_input_dropout_by_the_ridge_penalty_follows_rows_and_noise(scores):
+    X, y = scores
+    few, many = (
+        _model(input_dropout="ridge").fit(np.tile(X, (times, 1)), np.tile(y, times))
+        for times in (1, 10)
+    )
+    assert 0 < many.input_dropout_ < few.input_dropout_ < 0.5
+    noise = np.random.default_rng(0).uniform(size=150)
+    assert _model(input_dropout="ridge").fit(X, noise).input_dropout_ > 0.9
+
+
+def test_few_rows_get_more_passes(scores):
+    X, y = scores
+    assert len(_model(min_steps=100).fit(X, y).history_) == 10  # ten batches of 16
+    assert len(_model(min_steps=20).fit(X, y).history_) == 3
 
 
 # Early stopping, callbacks ----------------------------------------------------------
@@ -527,6 +596,10 @@ def test_read_only_float32_is_used_as_it_is(scores, tmp_path):
         ({"branches": "all"}, "'branches'"),
         ({"target": "rank"}, "'target'"),
         ({"n_members": 0}, "'n_members'"),
+        ({"linear_weight": 1.5}, "'linear_weight'"),
+        ({"input_dropout": 1}, "'input_dropout'"),
+        ({"input_dropout": "auto"}, "'input_dropout'"),
+        ({"min_steps": -1}, "'min_steps'"),
         ({"share_weights": "no"}, "'share_weights'"),
         ({"early_stopping": "yes"}, "'early_stopping'"),
         ({"validation_fraction": 1}, "'validation_fraction'"),
@@ -660,6 +733,22 @@ def test_fits_side_by_side_give_what_fits_in_turn_give(scores, backend):
     in_turn = [clone(model).fit(X, y).predict(X) for model in models]
     with Parallel(n_jobs=2, backend=backend) as parallel:
         fitted = parallel(delayed(model.fit)(X, y) for model in models)
+    for model, expected in zip(fitted, in_turn, strict=True):
+        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6)
+
+
+def test_fits_on_a_dask_cluster_give_what_fits_in_turn_give(scores):
+    X, y = scores
+    models = [_model(random_state=seed, n_members=2) for seed in range(3)]
+    in_turn = [clone(model).fit(X, y).predict(X) for model in models]
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        Client(cluster),
+        parallel_config("dask"),
+    ):
+        fitted = Parallel()(delayed(model.fit)(X, y) for model in models)
     for model, expected in zip(fitted, in_turn, strict=True):
         np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6)
 
