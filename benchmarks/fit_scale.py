@@ -11,7 +11,6 @@ before ``fit``. One epoch, as time is the same in each.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -106,9 +105,6 @@ def main() -> None:
         f"memory beyond the data, {SIZES[1]} rows: {many['beyond'] / many['data']:.3f} (mark: 0.3)"
     )
     print(f"time, {SIZES[1]} / {SIZES[0]} rows: {many['seconds'] / few['seconds']:.1f} (mark: 11)")
-    print(
-        f"peak of all processes: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6:.2f} GB"
-    )
 
 
 if __name__ == "__main__":
