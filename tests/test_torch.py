@@ -46,7 +46,8 @@ def test_small_steps_run_on_one_thread_and_large_ones_as_they_would():
         with suitable_threads(cpu, 16 * 100_000):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
-        with suitable_threads(cpu, 16 * 100_000_000):
+        # The paper's batch and network, 4096 + 1024 features in two branches.
+        with suitable_threads(cpu, 16 * (5120 * 256 + 512 * 256 + 256 * 4)):
             assert torch.get_num_threads() == 2
         with suitable_threads(torch.device("meta"), 1):
             assert torch.get_num_threads() == 2
