@@ -1,10 +1,12 @@
 """How well models order scores they have not seen, beside tuned baselines.
 
     python benchmarks/accuracy.py [--sets concepts photographs ...] [--results FILE.json]
+        [--jobs 2]
 
 Outer five folds (by concept for the photographs), Spearman correlation and mean squared
 error, mean over folds. The paper's settings and the recommended regressor are used as
-they are; every baseline is tuned by a grid on inner five folds of each training part.
+they are; every baseline is tuned by a grid on inner five folds of each training part,
+in ``--jobs`` processes.
 
 ``memcat`` needs a folder with ``memcat/features.npz``, named by MEMORABILITY_TEST_DATA.
 The recommended settings were developed on one half of its rows (a fixed permutation);
@@ -66,7 +68,7 @@ def data_sets() -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray | None
     yield f"memcat {len(y)}", X, y, None
 
 
-def models() -> dict[str, tuple[Any, dict[str, list[Any]] | None]]:
+def models(n_features: int) -> dict[str, tuple[Any, dict[str, list[Any]] | None]]:
     """Return each model with the grid to tune it by, None for no tuning."""
     found: dict[str, tuple[Any, dict[str, list[Any]] | None]] = {
         f"paper, K = {k}": (mlp_regressor(n_classes=k, random_state=0), None) for k in (2, 4, 8)
@@ -77,7 +79,13 @@ def models() -> dict[str, tuple[Any, dict[str, list[Any]] | None]]:
         pipeline = Pipeline([("scale", StandardScaler()), ("model", model)])
         return pipeline, {f"model__{name}": values for name, values in grid.items()}
 
-    found["SVR"] = scaled(SVR(cache_size=1000), C=[0.03, 0.1, 0.3, 1.0], epsilon=[0.02, 0.05])
+    # Around gamma="scale", which is 1 / n_features on scaled features.
+    found["SVR"] = scaled(
+        SVR(cache_size=1000),
+        C=[0.03, 0.1, 0.3, 1.0],
+        gamma=[times / n_features for times in (0.3, 1.0, 3.0)],
+        epsilon=[0.02, 0.05],
+    )
     found["ridge"] = scaled(Ridge(), alpha=[1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6])
     found["KNN"] = scaled(KNeighborsRegressor(weights="distance"), n_neighbors=[5, 10, 20, 40, 80])
     found["decision tree"] = scaled(
@@ -97,7 +105,12 @@ def models() -> dict[str, tuple[Any, dict[str, list[Any]] | None]]:
 
 
 def measure(
-    model: Any, grid: dict[str, list[Any]] | None, X: np.ndarray, y: np.ndarray, groups: Any
+    model: Any,
+    grid: dict[str, list[Any]] | None,
+    X: np.ndarray,
+    y: np.ndarray,
+    groups: Any,
+    jobs: int,
 ) -> dict[str, list[float]]:
     """Return Spearman correlation, squared error and fit time on each outer fold."""
 
@@ -113,7 +126,7 @@ def measure(
             fitted = clone(model).fit(X[train], y[train])
         else:
             search = GridSearchCV(
-                model, grid, scoring=spearman_scorer, cv=folds(1, inner_groups), n_jobs=2
+                model, grid, scoring=spearman_scorer, cv=folds(1, inner_groups), n_jobs=jobs
             )
             fitted = search.fit(X[train], y[train], groups=inner_groups)
         found["seconds"].append(time.perf_counter() - started)
@@ -154,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", help="names, as in the table (default: all)")
     parser.add_argument("--results", type=Path, default=Path("accuracy.json"))
+    parser.add_argument("--jobs", type=int, default=2, help="processes of the inner searches")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -166,10 +180,10 @@ def main() -> None:
         if arguments.sets and name not in arguments.sets:
             continue
         draw = draws[name] = draws.get(name, -1) + 1
-        for model_name, (model, grid) in models().items():
+        for model_name, (model, grid) in models(X.shape[1]).items():
             key = f"{name} / {draw} / {model_name}"
             if key not in done:
-                done[key] = measure(model, grid, X, y, groups)
+                done[key] = measure(model, grid, X, y, groups, arguments.jobs)
                 arguments.results.write_text(json.dumps(done))
                 print(
                     f"{key:45} {np.mean(done[key]['spearman']):.3f} "
