@@ -214,8 +214,10 @@ def hold_out(
     return np.sort(kept), np.sort(held_out)
 
 
-def train(net: NeuralNet, X: np.ndarray, target: np.ndarray) -> None:
-    """Train a net from its beginning, and leave in it what prediction needs.
+def train(
+    net: NeuralNet, X: np.ndarray, target: np.ndarray, start: torch.nn.Module | None = None
+) -> None:
+    """Train a net, and leave in it what prediction needs.
 
     Parameters
     ----------
@@ -223,6 +225,9 @@ def train(net: NeuralNet, X: np.ndarray, target: np.ndarray) -> None:
         The net, not initialised.
     X, target : numpy.ndarray
         The training rows.
+    start : torch.nn.Module, optional
+        A network of the same kind and size, whose weights are where training starts;
+        it is not changed.
 
     Raises
     ------
@@ -233,6 +238,10 @@ def train(net: NeuralNet, X: np.ndarray, target: np.ndarray) -> None:
         If the loss is not finite.
     """
     net.initialize()
+    if start is not None:
+        with torch.no_grad():
+            for weight, before in zip(net.module_.parameters(), start.parameters(), strict=True):
+                weight.copy_(before)
     n_weights = sum(weight.numel() for weight in net.module_.parameters())
     with suitable_threads(torch.device(net.device), min(net.batch_size, len(X)) * n_weights):
         net.notify("on_train_begin", X=X, y=target)

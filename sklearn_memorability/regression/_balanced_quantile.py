@@ -15,26 +15,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skorch import NeuralNet
 
 from sklearn_memorability._torch import draw_seeds, resolve_device
-from sklearn_memorability._training import (
-    OPTIMIZERS,
-    EpochTasks,
-    IndexBatches,
-    hold_out,
-    optimizer_settings,
-    stop_early,
-    train,
-)
+from sklearn_memorability._training import OPTIMIZERS, EpochTasks, hold_out, stop_early, train
 from sklearn_memorability.metrics import rank_correlation
-from sklearn_memorability.regression._branches import is_sizes, resolve_branches, width
+from sklearn_memorability.regression._branches import is_sizes, resolve_branches
 from sklearn_memorability.regression._class_probability import ClassProbabilityMixin
-from sklearn_memorability.regression._distribution import ClassDistributions
-from sklearn_memorability.regression._linear_path import LinearPath, Ridge
-from sklearn_memorability.regression._network import ACTIVATIONS, BranchedMLP, DistributionLoss
-from sklearn_memorability.regression._score_classes import (
-    AGGREGATIONS,
-    ScoreClasses,
-    resolve_score_range,
-)
+from sklearn_memorability.regression._linear_path import Ridge
+from sklearn_memorability.regression._net import build_net
+from sklearn_memorability.regression._network import ACTIVATIONS
+from sklearn_memorability.regression._score_classes import AGGREGATIONS, resolve_score_range
+from sklearn_memorability.regression._start import Start, check_kept, kept_settings
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -42,9 +31,6 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand-in that supports none."""
-
-
-_PREDICTION_BATCH = 1024
 
 
 class BalancedQuantileClassifierRegressor(
@@ -136,6 +122,15 @@ class BalancedQuantileClassifierRegressor(
         Epochs without improvement until training stops.
     net_callbacks : list of skorch callbacks, optional
         Passed to the net; they are copied first.
+    warm_start : bool, default=False
+        Whether ``fit`` on a fitted estimator goes on from it, for example from a model
+        of many rows to a small set of one's own. Kept are the classes (``thresholds_``,
+        ``class_values_``, what quantiles come from), ``score_range_`` and
+        ``input_dropout_`` by ``"ridge"``; training starts from the present weights,
+        with a new optimiser; the linear path becomes a ridge regression of what its
+        last fit leaves over, whose penalty, chosen anew, holds it to that fit. Scores
+        that were measured in another way need ``recalibrate`` first. The features and
+        what defines classes and network must not change.
     random_state : int, RandomState instance or None, default=None
         Seeds initialisation, shuffling, dropout and what is held out. With an int,
         fits on the CPU are reproducible, in processes as in threads.
@@ -152,7 +147,7 @@ class BalancedQuantileClassifierRegressor(
     class_values_ : numpy.ndarray of shape (n_classes_,)
         The value s(k) of each class.
     class_counts_ : numpy.ndarray of shape (n_classes_,)
-        Number of training rows of each class. Equal scores share a class, so ties
+        Number of rows of each class in the last fit. Equal scores share a class, so ties
         make the classes only nearly balanced.
     n_classes_ : int
         Number of classes. Fewer than ``n_classes`` where the scores have too few
@@ -233,10 +228,13 @@ class BalancedQuantileClassifierRegressor(
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "net_callbacks": [list, tuple, None],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "device": [str, torch.device, None],
         "verbose": ["verbose"],
     }
+    _ridge: Ridge | None
+    _settings: dict[str, Any]
 
     def __init__(
         self,
@@ -264,6 +262,7 @@ class BalancedQuantileClassifierRegressor(
         validation_fraction: float = 0.1,
         patience: int = 5,
         net_callbacks: Sequence[Any] | None = None,
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device | None = None,
         verbose: int = 0,
@@ -291,6 +290,7 @@ class BalancedQuantileClassifierRegressor(
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.net_callbacks = net_callbacks
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
@@ -327,9 +327,14 @@ class BalancedQuantileClassifierRegressor(
         ------
         ValueError
             If a parameter is out of range, ``X`` or ``y`` is not finite, a score lies
-            outside ``score_range``, ``branches`` don't fit ``X``, or training diverges.
+            outside ``score_range``, ``branches`` don't fit ``X``, training diverges, or
+            ``warm_start`` can't go on from the last fit.
         """
-        X, y, sample_weight, groups = self._validate_training_data(X, y, sample_weight, groups)
+        # A model of one class has learnt nothing to go on from.
+        goes_on = self.warm_start and hasattr(self, "net_") and self.n_classes_ > 1
+        X, y, sample_weight, groups = self._validate_training_data(
+            X, y, sample_weight, groups, reset=not goes_on
+        )
         columns = list(
             resolve_branches(
                 self.branches, X.shape[1], getattr(self, "feature_names_in_", None)
@@ -339,38 +344,27 @@ class BalancedQuantileClassifierRegressor(
             sizes = getattr(self, name)
             if not is_sizes(sizes):
                 raise ValueError(f"{name}={sizes!r} must be whole numbers above zero.")
-        score_range = resolve_score_range(y, self.score_range)
+        settings = kept_settings(self, columns)
+        if goes_on:
+            check_kept(self._settings, settings)
+        score_range = resolve_score_range(y, self.score_range_ if goes_on else self.score_range)
         device = resolve_device(self.device)
-        init_seed, dropout_seed, shuffle_seed, split_seed = draw_seeds(
-            check_random_state(self.random_state), 4
-        )
+        *seeds, split_seed = draw_seeds(check_random_state(self.random_state), 4)
         held_out = None
         if self.early_stopping:
             kept, held = hold_out(len(y), groups, self.validation_fraction, split_seed)
             held_out = X[held], y[held]
             X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
 
+        if goes_on:
+            start = Start.from_last_fit(self, X, y, sample_weight)
+        else:
+            start = Start.anew(self, X, y, sample_weight, score_range)
+        fitted: dict[str, Any] = {**start.attributes, "device_": device, "_settings": settings}
+        weights_before = self.net_.module_ if goes_on else None
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator, not the old network among new thresholds.
         self.__dict__.pop("net_", None)
-        classes = ScoreClasses.of(y, self.n_classes, sample_weight, top=score_range[1])
-        fitted: dict[str, Any] = {
-            "score_range_": score_range,
-            "thresholds_": classes.thresholds,
-            "class_counts_": classes.counts,
-            "class_values_": classes.values(y, sample_weight, self.aggregation, score_range[0]),
-            "n_classes_": len(classes.thresholds),
-            "device_": device,
-            "_distributions": ClassDistributions.of(classes, y, sample_weight),
-        }
-        linear_path = None
-        if self.linear_weight > 0 or self.input_dropout == "ridge":
-            ridge = Ridge.of(X, y, sample_weight)
-            linear_path = LinearPath(ridge, classes.thresholds[:-1])
-        if self.input_dropout == "ridge":
-            fitted["input_dropout_"] = ridge.input_dropout(len(X))
-        else:
-            fitted["input_dropout_"] = float(self.input_dropout)
 
         n_batches = math.ceil(len(X) / self.batch_size)
         max_epochs = max(self.max_epochs, math.ceil(self.min_steps / n_batches))
@@ -389,39 +383,20 @@ class BalancedQuantileClassifierRegressor(
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             task = {"X": X, "y": y, "reconstruction_attributes": fitted}
             callbacks.append(("epoch_tasks", EpochTasks(self, context, **task)))
-        net = NeuralNet(
-            BranchedMLP,
-            module__branches=columns,
-            module__widths=[width(c) for c in columns],
-            module__branch_sizes=tuple(self.branch_sizes),
-            module__hidden_layer_sizes=tuple(self.hidden_layer_sizes),
-            module__n_classes=len(classes.thresholds),
-            module__activation=self.activation,
-            module__dropout=self.dropout,
-            module__init_seed=init_seed,
-            module__dropout_seed=dropout_seed,
-            module__n_members=self.n_members,
-            module__share_weights=self.share_weights,
-            module__input_dropout=fitted["input_dropout_"],
-            module__linear_path=linear_path if self.linear_weight > 0 else None,
-            module__linear_weight=self.linear_weight,
-            criterion=DistributionLoss,
-            lr=self.lr,
-            optimizer__weight_decay=self.weight_decay,
-            **optimizer_settings(self.optimizer, device),
+        net = build_net(
+            self,
+            columns=columns,
+            n_classes=fitted["n_classes_"],
+            input_dropout=start.input_dropout,
+            linear_path=start.linear_path if self.linear_weight > 0 else None,
+            seeds=seeds,
             max_epochs=max_epochs,
-            batch_size=self.batch_size,
-            iterator_train=IndexBatches,
-            iterator_train__seed=shuffle_seed,
-            iterator_valid=IndexBatches,
-            iterator_valid__batch_size=_PREDICTION_BATCH,
-            train_split=None,
+            device=device,
             callbacks=callbacks,
-            verbose=self.verbose,
-            device=str(device),
         )
         fitted["net_"] = net
-        train(net, X, classes.targets(y, sample_weight, soft=self.target == "soft"))
+        target = start.classes.targets(y, sample_weight, soft=self.target == "soft")
+        train(net, X, target, weights_before)
         self.__dict__.update(fitted, history_=net.history)
         if hasattr(self, "_callback_fit_ctx"):
             self._callback_fit_ctx.call_on_fit_task_end(
@@ -447,9 +422,9 @@ class BalancedQuantileClassifierRegressor(
         return self.net_.predict_proba(X)
 
     def _validate_training_data(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, reset: bool = True
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True)
+        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, reset=reset)
         y = y.astype(np.float64, copy=False)
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -464,6 +439,11 @@ class BalancedQuantileClassifierRegressor(
             X, y, sample_weight = X[counted], y[counted], sample_weight[counted]
             groups = None if groups is None else groups[counted]
         return X, y, sample_weight, groups
+
+    def _move_scores(self, offset: float, slope: float) -> None:
+        super()._move_scores(offset, slope)
+        if self._ridge is not None:
+            self._ridge = self._ridge.moved(offset, slope)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")

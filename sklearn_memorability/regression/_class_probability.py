@@ -15,9 +15,10 @@ class ClassProbabilityMixin:
     """What follows from class probabilities alone.
 
     For regressors with ``predict_class_proba`` and the fitted attributes
-    ``class_values_``, ``score_range_`` and ``_distributions``.
+    ``thresholds_``, ``class_values_``, ``score_range_`` and ``_distributions``.
     """
 
+    thresholds_: np.ndarray
     class_values_: np.ndarray
     score_range_: tuple[float, float]
     _distributions: ClassDistributions
@@ -100,11 +101,11 @@ class ClassProbabilityMixin:
         """Fit the level and the spread of the predictions to other scores.
 
         For a model learnt elsewhere and a small set of one's own, measured in another
-        way: ``class_values_`` and the quantiles are moved and stretched so that the
-        predictions fit the new scores best (least squares). The network, and so the
-        order of the predictions, stays as it is; some dozens of rows are enough. Where
-        the predictions do not rise with the new scores, only their level is moved, with
-        a warning.
+        way: ``class_values_``, ``thresholds_`` and the quantiles are moved and stretched
+        so that the predictions fit the new scores best (least squares). The network, and
+        so the order of the predictions, stays as it is; some dozens of rows are enough.
+        Where the predictions do not rise with the new scores, only their level is moved,
+        with a warning.
 
         Parameters
         ----------
@@ -131,26 +132,40 @@ class ClassProbabilityMixin:
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
         resolve_score_range(y, self.score_range_)
-        predicted = self.predict_class_proba(X) @ self.class_values_
-        offset, slope = _least_squares_line(predicted, y, sample_weight)
-        self.class_values_ = np.clip(offset + slope * self.class_values_, *self.score_range_)
-        self._distributions = self._distributions.moved(offset, slope)
-        return self
-
-
-def _least_squares_line(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Return offset and slope of the line through weighted points, which has to rise."""
-    x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
-    spread = np.average((x - x_mean) ** 2, weights=weight)
-    slope = 1.0
-    if spread > 0:
-        slope = np.average((x - x_mean) * (y - y_mean), weights=weight) / spread
-        if slope <= 0:
+        proba = self.predict_class_proba(X)
+        # Upper thresholds lie above the scores they stand for, so the line that suits the
+        # predictions is not the one that suits the scores in the classes.
+        found = proba @ self.class_values_, proba @ self._distributions.mean
+        slopes = [_slope(x, y, sample_weight) for x in found]
+        if min(slopes) <= 0:
             warnings.warn(
                 "The predictions do not rise with the new scores, so only their level is fitted; "
                 "look whether the model suits these data.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=2,
             )
-            slope = 1.0
-    return float(y_mean - slope * x_mean), float(slope)
+            slopes = [1.0, 1.0]
+        mean = np.average(y, weights=sample_weight)
+        for_values, for_scores = (
+            (mean - slope * np.average(x, weights=sample_weight), slope)
+            for x, slope in zip(found, slopes, strict=True)
+        )
+        self.class_values_ = np.clip(
+            for_values[0] + for_values[1] * self.class_values_, *self.score_range_
+        )
+        self._move_scores(*for_scores)
+        return self
+
+    def _move_scores(self, offset: float, slope: float) -> None:
+        """Let the classes hold ``offset + slope * score`` for each score they held."""
+        # The last threshold is the top of the range, whatever the scores.
+        inner = np.clip(offset + slope * self.thresholds_[:-1], *self.score_range_)
+        self.thresholds_ = np.append(inner, self.thresholds_[-1])
+        self._distributions = self._distributions.moved(offset, slope)
+
+
+def _slope(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+    """Return the slope of the least-squares line through weighted points; 1 if x is constant."""
+    x = x - np.average(x, weights=weight)
+    spread = np.average(x**2, weights=weight)
+    return float(np.average(x * y, weights=weight) / spread) if spread > 0 else 1.0

@@ -34,7 +34,13 @@ class Ridge:
     error: float
 
     @classmethod
-    def of(cls, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray) -> "Ridge":
+    def of(
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray,
+        start: "Ridge | None" = None,
+    ) -> "Ridge":
         """Fit it.
 
         Parameters
@@ -43,19 +49,34 @@ class Ridge:
             The features; a copy in double precision is made.
         y, sample_weight : numpy.ndarray of shape (n_samples,)
             The scores and their weights.
+        start : Ridge, optional
+            A regression fitted before. The penalty then holds the coefficients to its
+            own instead of to zero, so few rows change little of it.
 
         Returns
         -------
         Ridge
         """
+        X = X.astype(np.float64)
+        coef, intercept = (0.0, 0.0) if start is None else (start.coef, start.intercept)
+        left_over = y if start is None else y - (X @ coef + intercept)
         ridge = RidgeCV(alphas=_PENALTIES)
-        ridge.fit(X.astype(np.float64), y, sample_weight=sample_weight / sample_weight.mean())
+        ridge.fit(X, left_over, sample_weight=sample_weight / sample_weight.mean())
         return cls(
-            coef=ridge.coef_,
-            intercept=float(ridge.intercept_),
+            coef=coef + ridge.coef_,
+            intercept=float(intercept + ridge.intercept_),
             penalty=float(ridge.alpha_),
             # Without a scorer, RidgeCV's best score is minus the mean squared error.
             error=float(np.sqrt(max(-ridge.best_score_, 0.0))),
+        )
+
+    def moved(self, offset: float, slope: float) -> "Ridge":
+        """Return the regression of ``offset + slope * score``."""
+        return Ridge(
+            coef=slope * self.coef,
+            intercept=offset + slope * self.intercept,
+            penalty=self.penalty,
+            error=slope * self.error,
         )
 
     def input_dropout(self, n_samples: int) -> float:

@@ -73,7 +73,7 @@ class ScoreClasses:
                 f"The {len(np.unique(y))} distinct scores give {len(inner) + 1} balanced "
                 f"class(es) instead of n_classes={n_classes}: equal scores share a class.",
                 FewerClassesWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         labels = np.searchsorted(inner, y, side="left")
         return cls(
@@ -81,6 +81,25 @@ class ScoreClasses:
             labels=labels,
             counts=np.bincount(labels, minlength=len(inner) + 1),
         )
+
+    @classmethod
+    def within(cls, thresholds: np.ndarray, y: np.ndarray) -> "ScoreClasses":
+        """Sort scores into classes made from other scores.
+
+        Parameters
+        ----------
+        thresholds : numpy.ndarray of shape (n_classes,)
+            The upper thresholds.
+        y : numpy.ndarray of shape (n_samples,)
+            The scores.
+
+        Returns
+        -------
+        ScoreClasses
+            Not balanced; a class may have no row.
+        """
+        labels = np.searchsorted(thresholds[:-1], y, side="left")
+        return cls(thresholds, labels, np.bincount(labels, minlength=len(thresholds)))
 
     def targets(self, y: np.ndarray, sample_weight: np.ndarray, soft: bool) -> np.ndarray:
         """Return each row's distribution over classes, scaled by its weight.
@@ -181,7 +200,7 @@ def resolve_score_range(
             "Pass score_range=(low, high) to state the range they can have, such as (-1, 1) "
             "for hit rate - false-alarm rate.",
             ScoreRangeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         return least, most
     try:
