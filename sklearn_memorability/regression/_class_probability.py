@@ -38,7 +38,7 @@ class ClassProbabilityMixin:
             The features.
         return_std : bool, default=False
             Whether to return the standard deviation of each row's score too: that of
-            the classes' training scores, mixed by the class probabilities. It counts
+            the classes' training scores, mixed as for ``predict_quantiles``. It counts
             how scores spread within a class, whatever the aggregation.
 
         Returns
@@ -73,7 +73,9 @@ class ClassProbabilityMixin:
         """Predict quantiles of each row's score.
 
         They are those of the classes' training scores, mixed by the class
-        probabilities; between .05 and .95 nine of ten new scores are expected.
+        probabilities; between .05 and .95 nine of ten new scores are expected. With
+        ``target="soft"`` the known spread of the targets, which the probabilities have
+        learnt, is first taken out of them.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ _KEPT_SETTINGS = (
     "n_classes",
     "aggregation",
     "score_range",
+    "target",
     "branch_sizes",
     "hidden_layer_sizes",
     "activation",
@@ -82,7 +83,9 @@ class Start:
         return cls(
             classes=classes,
             class_values=classes.values(y, sample_weight, model.aggregation, score_range[0]),
-            distributions=ClassDistributions.of(classes, y, sample_weight),
+            distributions=ClassDistributions.of(
+                classes, y, sample_weight, model.target == "soft", 1 - model.linear_weight
+            ),
             score_range=score_range,
             ridge=ridge,
             input_dropout=(
@@ -129,7 +132,7 @@ class Start:
         return cls(
             classes=ScoreClasses.within(model.thresholds_, y),
             class_values=model.class_values_,
-            distributions=model._distributions,
+            distributions=replace(model._distributions, soft_share=1 - model.linear_weight),
             score_range=model.score_range_,
             ridge=ridge,
             input_dropout=model.input_dropout_ if by_ridge else float(model.input_dropout),

@@ -203,6 +203,7 @@ def test_the_linear_path_can_be_added_and_left_out(scores):
         ({"n_classes": 2}, "n_classes was 4; now it is 2"),
         ({"aggregation": "mean"}, "aggregation was 'upper'"),
         ({"score_range": (-1, 1)}, r"score_range was 'auto'; now it is \(-1, 1\)"),
+        ({"target": "soft"}, "target was 'hard'"),
         ({"branch_sizes": (8,)}, r"branch_sizes was \(16,\)"),
         ({"hidden_layer_sizes": (16, 16)}, "hidden_layer_sizes"),
         ({"activation": "tanh"}, "activation"),
