@@ -7,7 +7,24 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+from sklearn_memorability.images._rgb import is_tensor
+
+SUFFIXES = frozenset(
+    [
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jp2",
+        ".jpeg",
+        ".jpg",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
+)
 
 
 def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> list[Path]:
@@ -24,8 +41,8 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> li
     -------
     list of pathlib.Path
         Files whose suffix is that of a common image format (``.jpg``, ``.jpeg``,
-        ``.png``, ``.webp``, ``.gif``, ``.bmp``, ``.tif``, ``.tiff``, ``.ppm``, in
-        any case), sorted. Hidden files and folders are left out.
+        ``.jfif``, ``.png``, ``.webp``, ``.gif``, ``.bmp``, ``.tif``, ``.tiff``,
+        ``.ppm``, ``.avif``, ``.jp2``, in any case), sorted. Hidden files and folders are left out.
 
     Raises
     ------
@@ -60,10 +77,10 @@ def as_image_list(images: Any) -> list[Any]:
 
     Parameters
     ----------
-    images : list, tuple, numpy.ndarray, Series or one-column DataFrame
+    images : list, tuple, array, Series or one-column DataFrame
         Of images in any form that :func:`read_image` takes. An array is one of
-        objects or strings of shape (n_images,) or (n_images, 1), or one of pixels of
-        shape (n_images, height, width, channels).
+        objects or strings of shape (n_images,) or (n_images, 1), or an array or torch
+        tensor of pixels with four axes, the images along the first.
 
     Returns
     -------
@@ -84,12 +101,14 @@ def as_image_list(images: Any) -> list[Any]:
     >>> as_image_list(np.array([["a.jpg"], ["b.jpg"]]))
     ['a.jpg', 'b.jpg']
     """
-    if isinstance(images, str | bytes | os.PathLike | Image.Image):
+    single = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike | Image.Image)
+    # A DataFrame may have a column named "read", which is no method.
+    if single or callable(getattr(images, "read", None)):
         raise TypeError(
             f"Expected a list of images, got a single one ({type(images).__name__}). "
             "Put it in a list; images.list_images lists the images in a folder."
         )
-    if isinstance(images, np.ndarray):
+    if isinstance(images, np.ndarray) or is_tensor(images):
         listed = _rows_of_array(images)
     elif hasattr(images, "columns"):
         columns = list(images.columns)
@@ -111,8 +130,8 @@ def as_image_list(images: Any) -> list[Any]:
     return listed
 
 
-def _rows_of_array(images: np.ndarray) -> list[Any]:
-    if images.dtype.kind in "OUT":
+def _rows_of_array(images: Any) -> list[Any]:
+    if getattr(images.dtype, "kind", "") in tuple("OUT"):
         if images.ndim == 2 and images.shape[1] == 1:
             images = images[:, 0]
         if images.ndim == 1:
@@ -120,7 +139,7 @@ def _rows_of_array(images: np.ndarray) -> list[Any]:
     elif images.ndim == 4:
         return list(images)
     raise ValueError(
-        f"An array of shape {images.shape} and dtype {images.dtype} is not a container of "
-        "images: expected (n_images, height, width, channels), or (n_images,) of paths or "
-        "objects. A single picture goes into a list."
+        f"An array of shape {tuple(images.shape)} and dtype {images.dtype} is not a container of "
+        "images: expected four axes (n_images, height, width, channels), or (n_images,) of "
+        "paths or objects. A single picture goes into a list."
     )

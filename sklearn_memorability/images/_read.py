@@ -1,13 +1,44 @@
 """One image, in any of the forms users have it, as an RGB picture."""
 
+import hashlib
+import io
 import os
-from collections.abc import Callable
-from typing import Any
+import stat
+import threading
+import warnings
+from functools import lru_cache
+from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
+from sklearn_memorability.images._rgb import (
+    array_to_rgb,
+    is_tensor,
+    picture_to_rgb,
+    tensor_to_rgb,
+)
+
+ImageLike = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray
+)
+
+# Four times what the largest picture that Pillow decodes without protest takes
+# uncompressed; what is larger is no picture, and would fill the memory.
+_LARGEST_FILE = 1 << 30
+_TOO_LARGE = "has more than 1 GiB; no picture of a size that is read here has."
+
+# Formats of pixels. Pillow knows others too, which it hands to programs outside it
+# (PostScript to Ghostscript), or can't decode without them.
+_FORMATS = frozenset(
+    {"AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM"}
+    | {"QOI", "SGI", "TGA", "TIFF", "WEBP"}
+)
+
+# An open file has one position, and a picture that Pillow has opened but not read is
+# such a file; two threads must not read one at the same time. Nor must they change
+# Python's filters of warnings, which all threads share.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 class ImageReadError(ValueError):
@@ -19,10 +50,16 @@ def read_image(image: ImageLike, *, row: int | None = None) -> Image.Image:
 
     Parameters
     ----------
-    image : str, path-like, PIL.Image.Image or numpy.ndarray
-        A file in any format that Pillow reads, a picture, or an array of shape
-        (height, width) or (height, width, channels) with 1, 3 or 4 channels:
-        uint8, uint16, or float in [0, 1].
+    image : path, bytes, open file, PIL.Image.Image, numpy.ndarray or torch.Tensor
+        - A path (str or path-like) of a file, its content (bytes), or a file opened
+          in binary mode, which is read from its beginning and then wound back. Formats
+          are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and the rarer raster
+          formats of Pillow.
+        - A picture.
+        - An array or tensor of shape (height, width), (height, width, channels) or
+          (channels, height, width) with 1, 3 or 4 channels: uint8, uint16, or float in
+          [0, 1]. Where both ends could be channels, an array's are last, a tensor's
+          first.
     row : int, optional
         The image's place among those asked for, for the error message.
 
@@ -46,112 +83,194 @@ def read_image(image: ImageLike, *, row: int | None = None) -> Image.Image:
     >>> read_image(np.zeros((4, 6), dtype=np.uint8)).size
     (6, 4)
     """
-    try:
-        if isinstance(image, str | os.PathLike):
-            with Image.open(image) as opened:
-                return _upright_rgb(opened)
+    return ImageContent(image, row=row).picture()
+
+
+class ImageContent:
+    """An image whose file is read once: what it is known by, and what it shows.
+
+    The two come from the same bytes, so a file that changes in between can't be taken
+    for what it was.
+
+    Parameters
+    ----------
+    image : path, bytes, open file, PIL.Image.Image, numpy.ndarray or torch.Tensor
+        As in :func:`read_image`.
+    row : int, optional
+        Its place among those asked for.
+
+    Raises
+    ------
+    ImageReadError
+        If its file can't be read.
+    """
+
+    def __init__(self, image: ImageLike, *, row: int | None = None) -> None:
+        self._image = image
+        self._row = row
+        self._encoded = self._guarded(_encoded, image)
+        self._picture: Image.Image | None = None
+
+    def digest(self) -> bytes:
+        """Return 32 bytes that tell this image from every other.
+
+        The SHA-256 of a file's bytes, or of the size and the pixels of an image that
+        was in memory.
+        """
+        if self._encoded is not None:
+            return hashlib.sha256(self._encoded).digest()
+        picture = self.picture()
+        pixels = hashlib.sha256(b"RGB %d x %d\n" % picture.size)
+        pixels.update(picture.tobytes())
+        return pixels.digest()
+
+    def picture(self) -> Image.Image:
+        """Return the picture, in mode RGB and upright.
+
+        Raises
+        ------
+        ImageReadError
+            If there is none.
+        """
+        if self._picture is None:
+            self._picture = self._guarded(self._picture_in_spite_of_warnings)
+        return self._picture
+
+    def _picture_in_spite_of_warnings(self) -> Image.Image:
+        # Pillow warns of damaged metadata and of very large pictures, and reads them.
+        # They are no less pictures where the user has made warnings errors.
+        try:
+            return self._decode(self._image)
+        except Warning:
+            with _ONE_AT_A_TIME, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                # A picture keeps the metadata that it had read up to the warning, a
+                # copy reads them all.
+                again = self._image
+                return self._decode(again.copy() if isinstance(again, Image.Image) else again)
+
+    def _decode(self, image: Any) -> Image.Image:
+        if self._encoded is not None:
+            if len(self._encoded) == 0:
+                what = "file is" if _is_path(image) else "content is"
+                raise _RefusedError(f"the {what} empty.")
+            with Image.open(io.BytesIO(self._encoded), formats=_formats()) as opened:
+                opened.load()
+                return picture_to_rgb(opened)
         if isinstance(image, Image.Image):
-            return _upright_rgb(image)
+            with _ONE_AT_A_TIME:
+                image.load()
+            return picture_to_rgb(image)
         if isinstance(image, np.ndarray):
-            return _to_rgb(_picture_from_array(image))
-    except Exception as error:
-        # Pillow's decoders meet damaged files with errors of many kinds, from
-        # OSError to struct.error; all mean the same here.
-        raise ImageReadError(f"{_name(image, row)}: {_reason(image, error)}") from error
-    raise ImageReadError(
-        f"{_name(image, row)}: a {type(image).__name__} is not an image. "
-        "Give a path, a PIL image or a NumPy array."
-    )
+            return array_to_rgb(image)
+        if is_tensor(image):
+            return tensor_to_rgb(image)
+        raise _RefusedError(
+            f"a {type(image).__name__} is not an image. Give a path, the bytes of a file, "
+            "a file opened in binary mode, a PIL image, or a NumPy or torch array."
+        )
+
+    def _guarded(self, read: Any, *arguments: Any) -> Any:
+        try:
+            return read(*arguments)
+        except Exception as error:
+            # Pillow's decoders meet damaged files with errors of many kinds, from
+            # OSError to struct.error; all mean the same here.
+            raise ImageReadError(f"{self._name()}: {_reason(error)}") from error
+
+    def _name(self) -> str:
+        place = "Image" if self._row is None else f"Image in row {self._row}"
+        image: Any = self._image
+        # An open file has its path in its name, a picture in its file's name.
+        path = image if _is_path(image) else getattr(image, "name", getattr(image, "filename", ""))
+        if _is_path(path) and os.fspath(path):
+            return f"{place}, {os.fspath(path)!r}"
+        if hasattr(image, "shape") and hasattr(image, "dtype"):
+            return f"{place} (array of shape {tuple(image.shape)}, dtype {image.dtype})"
+        return place
 
 
-def _name(image: Any, row: int | None) -> str:
-    place = "Image" if row is None else f"Image in row {row}"
-    if isinstance(image, str | os.PathLike):
-        return f"{place}, {os.fspath(image)!r}"
-    if isinstance(image, np.ndarray):
-        return f"{place} (array of shape {image.shape}, dtype {image.dtype})"
-    return place
+class _RefusedError(ValueError):
+    """An error whose text is the whole reason."""
 
 
-def _reason(image: Any, error: Exception) -> str:
+@lru_cache(maxsize=1)
+def _formats() -> list[str]:
+    Image.init()
+    return sorted(_FORMATS.intersection(Image.OPEN))  # a build may lack some
+
+
+def _is_path(image: Any) -> bool:
+    return isinstance(image, str | os.PathLike)
+
+
+def _encoded(image: Any) -> bytes | None:
+    """Return the content of what is, or stands for, a file; None for pixels."""
+    if _is_path(image):
+        return _read_file(image)
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, bytearray | memoryview):
+        return bytes(image)
+    if callable(getattr(image, "read", None)):
+        return _read_open_file(image)
+    return None
+
+
+def _read_file(path: str | os.PathLike[str]) -> bytes:
+    # Opening a pipe or a device could wait, or read, for ever.
+    found = os.stat(path)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError
+    if not stat.S_ISREG(found.st_mode):
+        raise _RefusedError("is not a regular file.")
+    if found.st_size > _LARGEST_FILE:
+        raise _RefusedError(_TOO_LARGE)
+    with open(path, "rb") as file:
+        return _limited(file)
+
+
+def _read_open_file(file: Any) -> bytes:
+    if isinstance(file.read(0), str):
+        raise _RefusedError("the file is open in text mode; open it in mode 'rb'.")
+    with _ONE_AT_A_TIME:
+        try:
+            file.seek(0)
+        except (AttributeError, OSError) as error:
+            raise _RefusedError(
+                "the open file can't be wound back to its beginning; give its content as bytes."
+            ) from error
+        try:
+            return _limited(file)
+        finally:
+            file.seek(0)
+
+
+def _limited(file: Any) -> bytes:
+    # In portions: asked for all that is allowed, Python would set aside 1 GiB a file,
+    # and unbuffered files may give less than asked for.
+    content = bytearray()
+    while portion := file.read(1 << 20):
+        content += portion
+        if len(content) > _LARGEST_FILE:
+            raise _RefusedError(_TOO_LARGE)
+    return bytes(content)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, _RefusedError):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "the file does not exist."
     if isinstance(error, IsADirectoryError):
         return "is a folder; images.list_images lists the images in it."
-    if isinstance(image, str | os.PathLike):
-        try:
-            if os.path.getsize(image) == 0:
-                return "the file is empty."
-        except (OSError, ValueError):
-            pass
-    text = str(error) or type(error).__name__
-    return f"can't be read as an image: {text}"
-
-
-def _upright_rgb(picture: Image.Image) -> Image.Image:
-    # A lazily opened file decodes here, so that a damaged one fails now.
-    picture.load()
-    return _to_rgb(ImageOps.exif_transpose(picture))
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    mode = picture.mode
-    if mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if mode == "F":
-        raise ValueError(
-            "a picture of mode F has no set range of values; give a float array in [0, 1]."
-        )
-    if mode.startswith("I"):
-        return _eight_bits(picture).convert("RGB")
-    if picture.has_transparency_data:
-        layers = picture.convert("RGBA")
-        white = Image.new("RGBA", layers.size, "white")
-        return Image.alpha_composite(white, layers).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    # Pillow's own conversion clips 16-bit grey at 255 where it should scale.
-    values = np.asarray(picture).astype(np.int64)
-    if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
-        raise ValueError(
-            f"values from {values.min()} to {values.max()} don't fit 16-bit grey (0 to 65535)."
-        )
-    return Image.fromarray(_scale_uint16(values))
-
-
-def _scale_uint16(values: np.ndarray) -> np.ndarray:
-    return np.rint(values / 257.0).astype(np.uint8)
-
-
-def _check_unit_range(values: np.ndarray) -> np.ndarray:
-    # The comparison is false for NaN, which is thereby refused as well.
-    if not (values.min() >= 0 and values.max() <= 1):
-        raise ValueError(
-            "float pixels must lie in [0, 1] without NaN; "
-            f"found values from {np.min(values)} to {np.max(values)}."
-        )
-    return np.rint(values * 255.0).astype(np.uint8)
-
-
-_TO_UINT8: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "uint8": np.ascontiguousarray,
-    "uint16": _scale_uint16,
-    "float16": _check_unit_range,
-    "float32": _check_unit_range,
-    "float64": _check_unit_range,
-}
-
-
-def _picture_from_array(values: np.ndarray) -> Image.Image:
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[:, :, 0]
-    if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))):
-        raise ValueError("the shape must be (height, width) or (height, width, 1, 3 or 4).")
-    if values.size == 0:
-        raise ValueError("the array has no pixels.")
-    to_uint8 = _TO_UINT8.get(values.dtype.name)
-    if to_uint8 is None:
-        raise ValueError("the dtype must be uint8, uint16 or float (in [0, 1]).")
-    return Image.fromarray(to_uint8(values))
+    if isinstance(error, PermissionError):
+        return "the file may not be read (permission denied)."
+    if type(error).__name__ == "UnidentifiedImageError":
+        # Pillow's own text names a buffer, which is not what the user gave.
+        return "can't be read as an image: it is in no format that is read here."
+    if isinstance(error, MemoryError):
+        return "can't be read as an image: that would take more memory than there is."
+    if isinstance(error, OSError) and error.strerror:
+        return f"the file can't be read: {error.strerror}."  # the system's own words
+    return f"can't be read as an image: {str(error) or type(error).__name__}"

@@ -119,7 +119,7 @@ def _file(name, content):
         (_truncated, "truncated.jpg': can't be read"),
         (_file("zero\0.jpg".replace("\0", ""), b"\xff\xd8\xff"), "can't be read"),
         (lambda folder: str(folder) + "\0.jpg", "can't be read"),
-        (lambda _: np.zeros((4, 4, 2), np.uint8), "shape"),
+        (lambda _: np.zeros((5, 4, 2), np.uint8), "shape"),
         (lambda _: np.zeros((0, 4), np.uint8), "no pixels"),
         (lambda _: np.zeros((4, 4), np.int64), "dtype"),
         (lambda _: np.full((4, 4), np.nan), "NaN"),

@@ -1,0 +1,469 @@
+"""Images that are in memory: bytes, open files, pictures, arrays, tensors."""
+
+import io
+import os
+import re
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+
+from sklearn_memorability.images import ImageContent, ImageReadError, as_image_list, read_image
+
+BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
+SIX = np.array(
+    [[BLACK, WHITE, RED], [(0, 255, 0), (0, 0, 255), (200, 100, 50)]],
+    dtype=np.uint8,
+)
+
+
+def encoded(form="PNG", picture=SIX, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def pixels(image):
+    picture = read_image(image)
+    assert picture.mode == "RGB"
+    return np.asarray(picture)
+
+
+def grey(image):
+    shown = pixels(image)
+    assert (shown == shown[:, :, :1]).all()
+    return shown[:, :, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        bytes,
+        bytearray,
+        memoryview,
+        lambda content: memoryview(content + b"behind")[: len(content)],
+        lambda content: memoryview(bytes(byte for byte in content for _ in "ab"))[::2],
+        io.BytesIO,
+        lambda content: io.BufferedReader(io.BytesIO(content)),
+    ],
+)
+def test_the_content_of_a_file(form):
+    assert (pixels(form(encoded())) == SIX).all()
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+def test_an_open_file_is_read_from_its_beginning_and_wound_back(tmp_path, buffering):
+    path = tmp_path / "six.png"
+    path.write_bytes(encoded())
+    with path.open("rb", buffering=buffering) as file:
+        file.seek(5)
+        assert (pixels(file) == SIX).all()
+        assert file.tell() == 0
+        assert (pixels(file) == SIX).all()
+        assert file.tell() == 0
+        assert ImageContent(file).digest() == ImageContent(path).digest()
+
+
+def test_an_open_file_that_shows_nothing_is_wound_back_too(tmp_path):
+    path = tmp_path / "six.png"
+    path.write_bytes(encoded()[:50])
+    with path.open("rb") as file:
+        with pytest.raises(
+            ImageReadError, match=re.escape(f"Image in row 4, {str(path)!r}: can't")
+        ):
+            read_image(file, row=4)
+        assert file.tell() == 0
+
+
+class Trickling(io.RawIOBase):
+    """A file that gives seven bytes at a time, as files behind a network may."""
+
+    def __init__(self, content):
+        self.content = io.BytesIO(content)
+
+    def readable(self):
+        return True
+
+    def seek(self, place, whence=0):
+        return self.content.seek(place, whence)
+
+    def readinto(self, buffer):
+        portion = self.content.read(min(7, len(buffer)))
+        buffer[: len(portion)] = portion
+        return len(portion)
+
+
+def test_a_file_that_gives_less_than_asked_for_is_read_to_its_end():
+    assert (pixels(Trickling(encoded())) == SIX).all()
+
+
+def test_a_file_that_has_no_end_is_given_up(monkeypatch):
+    monkeypatch.setattr("sklearn_memorability.images._read._LARGEST_FILE", 3 << 20)
+    with open("/dev/zero", "rb") as endless, pytest.raises(ImageReadError, match="more than"):
+        read_image(endless)
+
+
+def test_threads_may_share_an_open_file():
+    shared = io.BytesIO(encoded())
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(pixels(shared).tolist())) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [SIX.tolist()] * 8
+
+
+class OnlyReads:
+    def read(self, size=-1):
+        return b""
+
+
+def test_a_file_in_text_mode_is_refused_with_a_hint(tmp_path):
+    path = tmp_path / "six.png"
+    path.write_bytes(encoded())
+    with (
+        path.open(encoding="latin-1") as file,
+        pytest.raises(ImageReadError, match=r"six\.png': .*text mode.*'rb'"),
+    ):
+        read_image(file)
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as file,
+        pytest.raises(ImageReadError, match="text mode"),
+    ):
+        read_image(file)
+    with pytest.raises(ImageReadError, match="text mode"):
+        read_image(io.StringIO("picture"))
+
+
+def test_a_stream_that_cannot_be_wound_back_is_refused_with_a_hint():
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stream, open(writing, "wb") as other_end:
+        other_end.write(encoded())
+        other_end.flush()
+        with pytest.raises(ImageReadError, match="^Image in row 1: .*wound back.*as bytes"):
+            read_image(stream, row=1)
+    with pytest.raises(ImageReadError, match="wound back"):
+        read_image(OnlyReads())
+
+
+def test_a_closed_file_is_refused(tmp_path):
+    path = tmp_path / "six.png"
+    path.write_bytes(encoded())
+    with path.open("rb") as file:
+        pass
+    with pytest.raises(ImageReadError, match=r"six\.png': .*closed file"):
+        read_image(file)
+    path.unlink()
+    with path.open("wb") as file, pytest.raises(ImageReadError, match=r"six\.png': .*read"):
+        read_image(file)
+
+
+@pytest.mark.parametrize("empty", [b"", bytearray(), memoryview(b""), io.BytesIO()])
+def test_no_bytes_are_no_picture(empty):
+    with pytest.raises(ImageReadError, match=r"^Image in row 0: the content is empty\.$"):
+        read_image(empty, row=0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "shown", "within"),
+    [
+        ("1", 1, WHITE, 0),
+        ("L", 7, (7, 7, 7), 0),
+        ("LA", (0, 128), (127, 127, 127), 0),
+        ("La", (50, 128), (177, 177, 177), 1),  # premultiplied: 50 over half of white
+        ("RGBA", (255, 0, 0, 0), WHITE, 0),
+        ("RGBa", (128, 0, 0, 128), (255, 127, 127), 1),
+        ("RGBX", (255, 0, 0, 9), RED, 0),
+        ("CMYK", (0, 255, 255, 0), RED, 0),
+        ("YCbCr", (76, 85, 255), RED, 2),
+        ("LAB", (138, 209, 198), RED, 6),
+        ("HSV", (0, 255, 255), RED, 0),
+        ("I", 32896, (128, 128, 128), 0),
+        ("I;16", 32896, (128, 128, 128), 0),
+        ("I;16B", 32896, (128, 128, 128), 0),
+    ],
+)
+def test_pictures_of_every_mode(mode, value, shown, within):
+    picture = Image.new(mode, (3, 2), value)
+    before = picture.tobytes()
+    read = read_image(picture)
+    assert read.mode == "RGB"
+    assert read.size == (3, 2)
+    assert read.getpixel((2, 1)) == pytest.approx(shown, abs=within)
+    assert (picture.mode, picture.tobytes()) == (mode, before)
+
+
+def test_a_palette_with_alpha():
+    picture = Image.new("PA", (2, 1))
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.putpixel((0, 0), (1, 0))
+    picture.putpixel((1, 0), (1, 255))
+    assert pixels(picture).tolist() == [[list(WHITE), list(RED)]]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [(65536, "from 65536 to 65536"), (-1, "from -1 to -1")]
+)
+def test_integers_beyond_sixteen_bits_are_refused(value, found):
+    with pytest.raises(ImageReadError, match=f"values {found} don't fit 16-bit grey"):
+        read_image(Image.new("I", (3, 2), value))
+
+
+def test_a_picture_without_pixels_or_closed_is_refused():
+    with pytest.raises(ImageReadError, match="no pixels"):
+        read_image(Image.new("RGB", (0, 5)))
+    closed = Image.new("RGB", (2, 2))
+    closed.close()
+    with pytest.raises(ImageReadError, match="^Image in row 6: .*closed"):
+        read_image(closed, row=6)
+
+
+def test_a_picture_that_pillow_has_opened_but_not_read(photographs):
+    with Image.open(photographs[0]) as expected, Image.open(photographs[0]) as opened:
+        assert read_image(opened) == expected
+
+
+def test_a_turned_picture_in_memory_is_turned_once():
+    picture = Image.fromarray(SIX)
+    picture.info["exif"] = (
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    )
+    turned = read_image(picture)
+    assert (np.asarray(turned) == np.rot90(SIX, -1)).all()
+    assert (np.asarray(read_image(turned)) == np.rot90(SIX, -1)).all()
+    assert "exif" in picture.info
+    assert (np.asarray(picture) == SIX).all()
+
+
+ODD_ARRAYS = [
+    ("not contiguous", np.repeat(SIX, 2, axis=1)[:, ::2]),
+    ("backwards", SIX[::-1, ::-1].copy()[::-1, ::-1]),
+    ("Fortran's order", np.asfortranarray(SIX)),
+    ("unit range", SIX / 255),
+    ("unit range, 32 bits", (SIX / 255).astype(np.float32)),
+    ("unit range, 16 bits", (SIX / 255).astype(np.float16)),
+    ("unit range, big-endian", (SIX / 255).astype(">f4")),
+    ("16 bits", SIX.astype(np.uint16) * 257),
+    ("16 bits, big-endian", (SIX.astype(np.uint16) * 257).astype(">u2")),
+    ("opaque", np.dstack([SIX, np.full((2, 3), 255, np.uint8)])),
+    ("nothing masked", np.ma.masked_array(SIX, mask=False)),
+    ("recarray", SIX.view(np.recarray)),
+]
+
+
+@pytest.mark.parametrize(
+    "array", [array for _, array in ODD_ARRAYS], ids=[n for n, _ in ODD_ARRAYS]
+)
+def test_arrays_show_the_same_however_they_are_kept(array):
+    before = array.copy()
+    array.flags.writeable = False
+    assert (pixels(array) == SIX).all()
+    assert (array == before).all()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_every_level_of_grey_comes_back(kind):
+    levels = np.arange(256, dtype=np.uint8)[None]
+    assert (pixels((levels / 255).astype(kind))[:, :, 1] == levels).all()
+    assert (pixels(levels.astype(np.uint16) * 257)[:, :, 1] == levels).all()
+
+
+def test_a_file_mapped_into_memory(tmp_path):
+    np.save(tmp_path / "six.npy", SIX)
+    assert (pixels(np.load(tmp_path / "six.npy", mmap_mode="r")) == SIX).all()
+
+
+def test_a_matrix_is_grey():
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.asmatrix(SIX[:, :, 0])
+    assert grey(matrix) == SIX[:, :, 0].tolist()
+
+
+def test_where_both_ends_could_be_channels_the_last_are():
+    both = np.zeros((3, 5, 3), np.uint8)
+    both[:, :, 0] = 255
+    assert read_image(both).size == (5, 3)
+    assert read_image(both).getpixel((4, 2)) == RED
+    assert read_image(np.zeros((1, 5, 4), np.uint8)).size == (5, 1)
+    # A tensor's channels come first instead.
+    assert read_image(torch.from_numpy(both)).size == (3, 5)
+
+
+def test_channels_may_come_first():
+    wide = np.hstack([SIX, SIX])
+    assert (pixels(np.ascontiguousarray(wide.transpose(2, 0, 1))) == wide).all()
+    assert (pixels(wide.transpose(2, 0, 1)) == wide).all()
+    assert grey(wide[None, :, :, 0]) == wide[:, :, 0].tolist()
+
+
+def test_minus_zero_is_zero():
+    assert grey(np.full((1, 1), -0.0)) == [[0]]
+
+
+UNFIT = [
+    (np.zeros((4, 4), bool), "dtype must be uint8, uint16 or float"),
+    (np.zeros((4, 4), np.int64), "dtype must be"),
+    (np.zeros((4, 4), np.int8), "dtype must be"),
+    (np.zeros((4, 4), np.uint32), "dtype must be"),
+    (np.zeros((4, 4), complex), "dtype must be"),
+    (np.zeros((4, 4), object), "dtype must be"),
+    (np.zeros((4, 4), "U3"), "dtype must be"),
+    (np.zeros((4, 4), "datetime64[s]"), "dtype must be"),
+    (np.zeros((4, 4), [("r", "u1"), ("g", "u1")]), "dtype must be"),
+    (np.array(0, np.uint8), r"shape must be \(height, width\)"),
+    (np.zeros(12, np.uint8), "shape must be"),
+    (np.zeros((5, 4, 2), np.uint8), "shape must be"),
+    (np.zeros((1, 2, 3, 4, 5), np.uint8), "shape must be"),
+    (np.zeros((0, 4, 3), np.uint8), "no pixels"),
+    (np.zeros((4, 0), np.float32), "no pixels"),
+    (np.zeros((5, 5, 0), np.uint8), "shape must be"),
+    (np.full((4, 4), np.nan), "without NaN.*from nan to nan"),
+    (np.full((4, 4), np.inf), r"must lie in \[0, 1\].*to inf"),
+    (np.full((4, 4), -np.inf), r"must lie in \[0, 1\].*from -inf"),
+    (np.full((4, 4), -0.1), r"must lie in \[0, 1\].*-0\.1"),
+    (np.full((4, 4), 1.1), r"must lie in \[0, 1\].*1\.1"),
+    (np.full((4, 4), 255, np.float32), r"must lie in \[0, 1\].*255"),
+    (np.ma.masked_array(SIX, mask=SIX == 255), "masked pixels"),
+    (np.ma.masked_array(SIX / 255, mask=True), "masked pixels"),
+    (np.ma.masked_all((2, 2, 3), np.uint16), "masked pixels"),
+]
+
+
+@pytest.mark.parametrize(("array", "reason"), UNFIT)
+def test_arrays_that_are_no_pixels(array, reason):
+    start = f"Image in row 9 (array of shape {array.shape}, dtype {array.dtype}): "
+    with pytest.raises(ImageReadError, match=re.escape(start) + ".*" + reason):
+        read_image(array, row=9)
+
+
+# float and the others are made from the pixels of an array with its channels first.
+FIRST = torch.from_numpy(np.ascontiguousarray(SIX.transpose(2, 0, 1)))
+TENSORS = {
+    "uint8": FIRST,
+    "uint16": (FIRST.to(torch.int32) * 257).to(torch.uint16),
+    "float16": (FIRST / 255).half(),
+    "float32": FIRST / 255,
+    "float64": FIRST.double() / 255,
+    "with a gradient": (FIRST / 255).requires_grad_(),
+    "of a computation": (FIRST / 255).requires_grad_() * 1,
+    "parameter": torch.nn.Parameter(FIRST / 255),
+    "not contiguous": FIRST.repeat_interleave(2, dim=2)[:, :, ::2],
+    "strided view": torch.from_numpy(SIX).permute(2, 0, 1),
+    "torchvision's": tv_tensors.Image(FIRST),
+}
+
+
+@pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS)
+def test_tensors_of_every_kind(tensor):
+    assert (pixels(tensor) == SIX).all()
+
+
+def test_brain_floats_lose_some_levels_only():
+    shown = pixels((FIRST / 255).to(torch.bfloat16))
+    assert np.abs(shown.astype(int) - SIX).max() <= 1
+
+
+UNFIT_TENSORS = [
+    (torch.zeros(3, 4, 4, dtype=torch.int64), "dtype must be"),
+    (torch.zeros(3, 4, 4, dtype=torch.bool), "dtype must be"),
+    (torch.zeros(3, 4, 4, dtype=torch.complex64), "dtype must be"),
+    (torch.full((3, 4, 4), torch.nan), "without NaN"),
+    (torch.full((3, 4, 4), 2.0, dtype=torch.bfloat16), r"must lie in \[0, 1\].*2\.0"),
+    (torch.zeros(2, 5, 5), "shape must be"),
+    (torch.zeros(1, 3, 4, 4), "shape must be"),
+    (torch.zeros(()), "shape must be"),
+    (torch.zeros(3, 0, 4), "no pixels"),
+    (torch.zeros(3, 4, 4).to_sparse(), "can't be read"),
+    (torch.zeros(3, 4, 4, device="meta"), "can't be read"),
+]
+
+
+@pytest.mark.parametrize(("tensor", "reason"), UNFIT_TENSORS)
+def test_tensors_that_are_no_pixels(tensor, reason):
+    start = f"Image in row 9 (array of shape {tuple(tensor.shape)}, dtype {tensor.dtype}): "
+    with pytest.raises(ImageReadError, match=re.escape(start) + ".*" + reason):
+        read_image(tensor, row=9)
+
+
+@pytest.mark.parametrize("thing", [None, 7, 1.5, {}, [SIX], object(), torch.nn.Identity()])
+def test_what_is_no_image_at_all(thing):
+    with pytest.raises(ImageReadError, match=f"row 3: a {type(thing).__name__} is not an image"):
+        read_image(thing, row=3)
+
+
+def test_a_tensor_of_four_axes_is_a_container():
+    batch = torch.stack([FIRST, FIRST.flip(2)])
+    first, second = as_image_list(batch)
+    assert (pixels(first) == SIX).all()
+    assert (pixels(second) == SIX[:, ::-1]).all()
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (4, 4), (3, 4, 4), (1, 2, 3, 4, 4)])
+def test_a_tensor_of_other_axes_is_no_container(shape):
+    with pytest.raises(ValueError, match=re.escape(f"shape {shape} and dtype torch.float32")):
+        as_image_list(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("single", [bytearray(b"a"), memoryview(b"a"), io.BytesIO(b"a")])
+def test_a_single_image_is_no_container(single):
+    with pytest.raises(TypeError, match="Put it in a list"):
+        as_image_list(single)
+
+
+@pytest.mark.parametrize("column", ["read", "name", "columns"])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_a_column_may_have_any_name(frame, column):
+    assert as_image_list(frame({column: ["a.jpg", "b.jpg"]})) == ["a.jpg", "b.jpg"]
+
+
+def test_a_series_may_have_labels_that_are_names_of_methods_elsewhere():
+    images = pd.Series(["a.jpg", "b.jpg"], index=["read", "detach"])
+    assert as_image_list(images) == ["a.jpg", "b.jpg"]
+
+
+def test_a_container_may_mix_forms(tmp_path):
+    path = tmp_path / "six.png"
+    path.write_bytes(encoded())
+    mixed = as_image_list((path, str(path), path.read_bytes(), SIX, FIRST, Image.fromarray(SIX)))
+    for image in mixed:
+        assert (pixels(image) == SIX).all()
+
+
+def test_the_digest_tells_pictures_apart():
+    looks = [SIX, SIX[::-1], SIX.reshape(1, 6, 3), SIX.reshape(3, 2, 3)]
+    assert len({ImageContent(look).digest() for look in looks}) == len(looks)
+    same = [SIX, FIRST, Image.fromarray(SIX), SIX / 255]
+    assert len({ImageContent(image).digest() for image in same}) == 1
+    assert {len(ImageContent(image).digest()) for image in (encoded(), SIX)} == {32}
+
+
+def test_the_digest_of_what_is_no_picture_is_an_error():
+    with pytest.raises(ImageReadError, match="is not an image"):
+        ImageContent(7).digest()
+
+
+def test_a_path_of_any_kind(tmp_path):
+    class Own:
+        def __init__(self, path):
+            self.path = path
+
+        def __fspath__(self):
+            return self.path
+
+    path = tmp_path / "six.png"
+    path.write_bytes(encoded())
+    for kind in (str, Path, Own, lambda path: Own(str(path)), lambda path: np.str_(path)):
+        given = kind(str(path)) if kind is Own else kind(path)
+        assert (pixels(given) == SIX).all()
+    with pytest.raises(ImageReadError, match=r"^Image, '.*gone\.png': the file does not exist"):
+        read_image(Own(str(tmp_path / "gone.png")))
