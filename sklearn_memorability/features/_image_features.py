@@ -1,11 +1,15 @@
 """The transformers: which network, which layer."""
 
 import os
+from collections.abc import Callable
+from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
+from sklearn.utils._param_validation import Options
+from torch import nn
 
-from sklearn_memorability.features._backbones import BACKBONES, Backbone, get_backbone
+from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._extractor import ImageExtractor
 
 
@@ -17,22 +21,62 @@ class ImageFeatures(ImageExtractor):
 
     Parameters
     ----------
-    backbone : {"efficientnet_lite0", "vgg16"}, default="efficientnet_lite0"
-        The network. ``"efficientnet_lite0"`` (1280 features; ImageNet top-1 75.1 %)
-        comes with its weights in the extra ``embedded`` and needs no download.
-        ``"vgg16"`` is the paper's; see :class:`VGGFeatures`.
+    backbone : str or torch.nn.Module, default="efficientnet_lite0"
+        The network.
+
+        - ``"efficientnet_lite0"`` (1280 features; ImageNet top-1 75.1 %) comes with its
+          weights in the extra ``embedded`` and needs no download.
+        - ``"vgg16"`` is the paper's, ``"vgg19"`` its larger sister; see
+          :class:`VGGFeatures`.
+        - Any classifier of torchvision by its name there, such as ``"resnet50"``.
+        - ``"timm:NAME"``, any network of timm (extra ``timm``).
+        - ``"clip:MODEL/PRETRAINED"``, the image side of a CLIP model of open_clip (extra
+          ``clip``), such as ``"clip:ViT-B-32/laion2b_s34b_b79k"``.
+        - A network of your own, from (n, channels, height, width) to (n, n_features),
+          together with ``preprocessing``. It is copied in ``fit``.
     layer : str, optional
-        The layer to read: ``"pool"`` of ``"efficientnet_lite0"``; ``"fc7"`` (default)
-        or ``"fc6"``, both after their ReLU, of ``"vgg16"``.
+        The layer to read. None is the one in front of the classifier (of CLIP, the
+        joint embedding), the only one of most networks; the VGGs have ``"fc7"``
+        (default) and ``"fc6"``, both after their ReLU, and ``"pool"``, the mean of the
+        last convolutions over the picture.
     weights : str or path-like, optional
         A file of weights for the network, ``.safetensors`` or written by
-        ``torch.save(network.state_dict(), file)``. None takes the pretrained ones.
+        ``torch.save(network.state_dict(), file)``. None takes the pretrained ones,
+        downloaded at first use.
+    preprocessing : "caffe" or callable, optional
+        In place of the preprocessing that the network's pretrained weights were trained
+        with: ``"caffe"`` for files of VGG weights in Caffe's convention (blue first,
+        means of 0-255 taken off), or a callable from an RGB PIL image to a tensor of
+        shape (channels, height, width), such as a torchvision ``Compose``.
+    crops : {1, 5, 10}, default=1
+        How many views of each picture to average the features of: the centre; with
+        the four corners; with all five mirrored. Time goes up as much.
     batch_size : int, default=8
         How many pictures go through the network at a time. It changes memory and
         speed, not the features. Small batches suit a CPU's caches; a GPU is faster
-        with 64 or more.
+        with 64 or more. Where memory does not suffice, the batch is halved, with a
+        warning.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        What the network computes in. ``"bfloat16"`` is several times faster on
+        hardware made for it (recent GPUs, CPUs with AMX), and changes features in the
+        third digit; ``"auto"`` takes it there and float32 elsewhere. Features are
+        float32 either way.
+    channels_last : bool, default=True
+        Whether the channels of a pixel lie side by side in memory, which is the faster
+        layout for convolutions on most devices.
+    cache : str, path-like or FeatureCache, optional
+        A file, or a folder, in which features are kept, so that no picture goes through
+        the same network twice; see :class:`FeatureCache`.
+    on_error : {"raise", "nan"}, default="raise"
+        What becomes of a picture that can't be read: an :class:`ImageReadError
+        <sklearn_memorability.images.ImageReadError>` that names its row and file, or a
+        row of NaN, and one :class:`UnreadableImagesWarning` that lists them all.
+    n_jobs : int, optional
+        How many processes to share the pictures among, through joblib; with
+        ``joblib.parallel_config``, threads or a cluster. None is 1. One process uses all
+        cores already, so more of them pay off on a cluster or where reading is slow.
     verbose : int, default=0
         Above 0, a progress bar.
 
@@ -40,17 +84,24 @@ class ImageFeatures(ImageExtractor):
     ----------
     device_ : torch.device
         Where the network is.
+    precision_ : {"float32", "bfloat16"}
+        What it computes in.
 
     See Also
     --------
     VGGFeatures : The paper's features.
+    FeatureCache : What ``cache`` keeps.
 
     Notes
     -----
-    A pickle of the transformer leaves the network out (it is a few hundred bytes) and
-    loads it again at first use; a file given as ``weights`` must then still be there.
-    Parameters changed after ``fit`` count from the next ``fit`` on, except
-    ``batch_size`` and ``verbose``, which change no feature.
+    A pickle of the transformer leaves pretrained weights out (it is below a kilobyte)
+    and loads them again at first use; a file given as ``weights`` must then still be
+    there. Parameters changed after ``fit`` count from the next ``fit`` on, except those
+    that change no feature: ``batch_size``, ``cache``, ``on_error``, ``n_jobs`` and
+    ``verbose``.
+
+    The last two pretrained networks stay in memory for the next fit;
+    :func:`release_networks` lets go of them.
 
     Examples
     --------
@@ -63,30 +114,43 @@ class ImageFeatures(ImageExtractor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageExtractor._parameter_constraints,
-        "backbone": [str],
+        "backbone": [str, nn.Module],
         "layer": [str, None],
     }
 
     def __init__(
         self,
-        backbone: str = "efficientnet_lite0",
+        backbone: str | nn.Module = "efficientnet_lite0",
         *,
         layer: str | None = None,
         weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | Callable[..., Any] | None = None,
+        crops: int = 1,
         batch_size: int = 8,
         device: str | torch.device | None = None,
+        precision: str = "float32",
+        channels_last: bool = True,
+        cache: str | os.PathLike[str] | FeatureCache | None = None,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.backbone = backbone
         self.layer = layer
         self.weights = weights
+        self.preprocessing = preprocessing
+        self.crops = crops
         self.batch_size = batch_size
         self.device = device
+        self.precision = precision
+        self.channels_last = channels_last
+        self.cache = cache
+        self.on_error = on_error
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _select(self) -> tuple[Backbone, str]:
-        backbone = get_backbone(self.backbone)
-        return backbone, backbone.layer(self.layer)
+    def _select(self) -> tuple[str | nn.Module, str | None]:
+        return self.backbone, self.layer
 
 
 class VGGFeatures(ImageExtractor):
@@ -99,19 +163,52 @@ class VGGFeatures(ImageExtractor):
 
     Parameters
     ----------
-    layer : {"fc7", "fc6"}, default="fc7"
-        The layer to read, after its ReLU. ``"fc6"`` is the first fully connected one.
+    layer : {"fc7", "fc6", "pool"}, default="fc7"
+        The layer to read: the second or the first fully connected one, after its ReLU
+        (4096 features), or the mean of the last convolutions over the picture (512).
+    depth : {16, 19}, default=16
+        Layers with weights: VGG16 is the paper's; VGG19, in Caffe's convention, is what
+        the image-caption embedding of Kiros et al. was trained on.
     weights : str or path-like, optional
         A file of weights in torchvision's naming, ``.safetensors`` or written by
-        ``torch.save(vgg16.state_dict(), file)``. None takes torchvision's
-        ``VGG16_Weights.IMAGENET1K_V1``: 528 MB, downloaded at first use to torch's
+        ``torch.save(vgg16.state_dict(), file)``. Give ``preprocessing="caffe"`` with
+        weights converted from Caffe, the original ones. None takes torchvision's
+        ``IMAGENET1K_V1``: 528 MB (VGG19: 548 MB), downloaded at first use to torch's
         hub folder (``TORCH_HOME``) and checked against its hash.
+    preprocessing : "caffe" or callable, optional
+        In place of the preprocessing that the network's pretrained weights were trained
+        with: ``"caffe"`` for files of VGG weights in Caffe's convention (blue first,
+        means of 0-255 taken off), or a callable from an RGB PIL image to a tensor of
+        shape (channels, height, width), such as a torchvision ``Compose``.
+    crops : {1, 5, 10}, default=1
+        How many views of each picture to average the features of: the centre; with
+        the four corners; with all five mirrored. Time goes up as much.
     batch_size : int, default=8
         How many pictures go through the network at a time. It changes memory and
         speed, not the features. Small batches suit a CPU's caches; a GPU is faster
-        with 64 or more.
+        with 64 or more. Where memory does not suffice, the batch is halved, with a
+        warning.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        What the network computes in. ``"bfloat16"`` is several times faster on
+        hardware made for it (recent GPUs, CPUs with AMX), and changes features in the
+        third digit; ``"auto"`` takes it there and float32 elsewhere. Features are
+        float32 either way.
+    channels_last : bool, default=True
+        Whether the channels of a pixel lie side by side in memory, which is the faster
+        layout for convolutions on most devices.
+    cache : str, path-like or FeatureCache, optional
+        A file, or a folder, in which features are kept, so that no picture goes through
+        the same network twice; see :class:`FeatureCache`.
+    on_error : {"raise", "nan"}, default="raise"
+        What becomes of a picture that can't be read: an :class:`ImageReadError
+        <sklearn_memorability.images.ImageReadError>` that names its row and file, or a
+        row of NaN, and one :class:`UnreadableImagesWarning` that lists them all.
+    n_jobs : int, optional
+        How many processes to share the pictures among, through joblib; with
+        ``joblib.parallel_config``, threads or a cluster. None is 1. One process uses all
+        cores already, so more of them pay off on a cluster or where reading is slow.
     verbose : int, default=0
         Above 0, a progress bar.
 
@@ -119,10 +216,13 @@ class VGGFeatures(ImageExtractor):
     ----------
     device_ : torch.device
         Where the network is.
+    precision_ : {"float32", "bfloat16"}
+        What it computes in.
 
     See Also
     --------
-    ImageFeatures : Any network of the registry; its default needs no download.
+    ImageFeatures : Any network; its default needs no download.
+    FeatureCache : What ``cache`` keeps.
 
     References
     ----------
@@ -142,23 +242,39 @@ class VGGFeatures(ImageExtractor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageExtractor._parameter_constraints,
         "layer": [str],
+        "depth": [Options(Integral, {16, 19})],
     }
 
     def __init__(
         self,
         *,
         layer: str = "fc7",
+        depth: int = 16,
         weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | Callable[..., Any] | None = None,
+        crops: int = 1,
         batch_size: int = 8,
         device: str | torch.device | None = None,
+        precision: str = "float32",
+        channels_last: bool = True,
+        cache: str | os.PathLike[str] | FeatureCache | None = None,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.layer = layer
+        self.depth = depth
         self.weights = weights
+        self.preprocessing = preprocessing
+        self.crops = crops
         self.batch_size = batch_size
         self.device = device
+        self.precision = precision
+        self.channels_last = channels_last
+        self.cache = cache
+        self.on_error = on_error
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _select(self) -> tuple[Backbone, str]:
-        backbone = BACKBONES["vgg16"]
-        return backbone, backbone.layer(self.layer)
+    def _select(self) -> tuple[str | nn.Module, str | None]:
+        return f"vgg{self.depth}", self.layer

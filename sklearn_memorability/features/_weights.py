@@ -129,4 +129,4 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
             f"{str(path)!r} holds a {type(state).__name__} that is not a state dict "
             "(tensors by name). Save network.state_dict()."
         )
-    return dict(state)
+    return state
