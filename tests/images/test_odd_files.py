@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import EpsImagePlugin, Image, features
+from PIL import EpsImagePlugin, Image
 
 from sklearn_memorability.images import ImageContent, ImageReadError, read_image
 
@@ -280,13 +280,6 @@ def local_socket(path):
 
 def claims(width, height):
     return png(width, height, 8, 2, [b"\0" * 100])
-
-
-def needs(feature, form):
-    """Skip a row where this build of Pillow can't write the format."""
-    Image.init()
-    there = form in Image.SAVE and (feature is None or features.check(feature))
-    return pytest.mark.skipif(not there, reason=f"this Pillow writes no {form}")
 
 
 GREY_16 = np.array([[0, 257, 32896], [65535, 128, 129]], dtype=np.uint16)
