@@ -1,11 +1,11 @@
 """What a small set of one's own adds to a model of many rows.
 
-    python benchmarks/warm_start.py [--own 50 100 300] [--draws 2]
+    python benchmarks/warm_start.py [--sets concepts memcat] [--own 50 100 300] [--draws 2]
 
 A model (``recommended_regressor``) is fitted on many rows. Some own rows have scores
 that were measured in another way (``0.1 + 0.6 * score``). What then orders and
 predicts the remaining own rows best: the model as it is, ``recalibrate``, a warm fit
-behind it, or a model of the own rows alone?
+of ten passes behind it, or a model of the own rows alone?
 
 ``concepts``: one half is the model's, the other half one's own; nothing is different
 but the scale. ``memcat``: the model has 3,000 pictures of four categories, one's own
@@ -63,7 +63,7 @@ def candidates(large: Pipeline, X: np.ndarray, y: np.ndarray) -> dict[str, Pipel
     features = moved[:-1].transform(X)
     moved[-1].recalibrate(features, y)
     warm = found["recalibrate, warm fit"] = copy.deepcopy(moved)
-    warm[-1].set_params(warm_start=True).fit(features, y)
+    warm[-1].set_params(warm_start=True, min_steps=0).fit(features, y)
     found["own rows alone"] = recommended_regressor(random_state=0).fit(X, y)
     return found
 
@@ -71,11 +71,12 @@ def candidates(large: Pipeline, X: np.ndarray, y: np.ndarray) -> dict[str, Pipel
 def main() -> None:
     """Print a table for each kind of own rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", nargs="+", default=["concepts", "memcat"])
     parser.add_argument("--own", nargs="+", type=int, default=[50, 100, 300], help="own rows")
     parser.add_argument("--draws", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for kind in ("concepts", "memcat"):
+    for kind in arguments.sets:
         figures: dict[tuple[int, str], list[tuple[float, float, float]]] = {}
         for (X, y), (own_X, own_y) in settings(kind):
             large = recommended_regressor(random_state=0).fit(X, y)
