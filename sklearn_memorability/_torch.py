@@ -103,29 +103,22 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def share_threads(device: torch.device) -> tuple[int, int]:
-    """Return how to share the cores among batches, and within each.
-
-    On the CPU, networks are run on several batches side by side rather than each batch
-    on several threads, which would wait for each other at every layer: that is faster,
-    and on a busy machine many times so.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where networks compute.
+def share_threads() -> tuple[int, int]:
+    """Return how to share torch's threads among batches that run side by side.
 
     Returns
     -------
     pair of int
-        How many batches at a time, and how many threads each; on other devices than
-        the CPU, how many threads read pictures, and 1.
+        How many batches at a time, and how many threads each.
     """
-    if device.type != "cpu":
-        return min(_MOST_BATCHES, cpu_count()), 1
     n_threads = torch.get_num_threads()
     n_batches = min(_MOST_BATCHES, n_threads)  # each takes memory
     return n_batches, n_threads // n_batches
+
+
+def n_readers() -> int:
+    """Return how many threads should read pictures while networks compute elsewhere."""
+    return min(_MOST_BATCHES, cpu_count())
 
 
 def use_threads(n_threads: int) -> None:

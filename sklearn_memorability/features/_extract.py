@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
 
-from sklearn_memorability._torch import share_threads, use_threads
+from sklearn_memorability._torch import n_readers, share_threads, use_threads
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._cache_rows import CachedRows
 from sklearn_memorability.features._networks import Network, Recipe
+from sklearn_memorability.features._pace import Pace
 from sklearn_memorability.images import ImageContent, ImageReadError
 
 # Batches that are under way beyond those that threads are busy with; more would only
@@ -112,24 +112,29 @@ def extract(
     rows = np.full((len(images), network.width), np.nan, dtype=np.float32)
     errors: list[ImageReadError] = []
     kept = None if cache is None else CachedRows(cache, network.identity, network.width)
-    batch = _Batch()
+    pace = Pace(network.device, batch_size)
     try:
-        for reads in _read_ahead(network, images, first_row, batch_size, kept):
-            for read in reads:
-                if read.error is not None:
-                    errors.append(read.error)
-                    if on_error == "raise":
-                        return Extraction(rows, errors)
-                elif read.known is not None:
-                    rows[read.row] = read.known
-                else:
-                    batch.add(read)
-                    if len(batch.rows) == batch_size:
-                        batch.compute(network, kept, rows)
-                        batch = _Batch()
-            if advance is not None:
-                advance(len(reads))
-        batch.compute(network, kept, rows)
+        for block in pace.blocks(len(images)):
+            batch = _Batch()
+            reading = _read_ahead(
+                network, images, block, first_row, batch_size, kept, pace.side_by_side
+            )
+            for reads in reading:
+                for read in reads:
+                    if read.error is not None:
+                        errors.append(read.error)
+                        if on_error == "raise":
+                            return Extraction(rows, errors)
+                    elif read.known is not None:
+                        rows[read.row] = read.known
+                    else:
+                        batch.add(read)
+                        if len(batch.rows) == batch_size:
+                            batch.compute(network, kept, rows)
+                            batch = _Batch()
+                if advance is not None:
+                    advance(len(reads))
+            batch.compute(network, kept, rows)
     finally:
         if kept is not None:
             kept.close()
@@ -144,17 +149,20 @@ def extract_in_worker(recipe: Recipe, *arguments: Any) -> Extraction:
 def _read_ahead(
     network: Network,
     images: Sequence[Any],
+    block: slice,
     first_row: int,
     batch_size: int,
     kept: CachedRows | None,
+    side_by_side: bool,
 ) -> Iterator[list[_Read]]:
-    n_batches, n_threads = share_threads(network.device)
-    pool = ThreadPoolExecutor(n_batches, "images", initializer=use_threads, initargs=(n_threads,))
+    n_workers, n_threads = share_threads() if side_by_side else (n_readers(), 1)
+    pool = ThreadPoolExecutor(n_workers, "images", initializer=use_threads, initargs=(n_threads,))
     waiting: deque[Future[list[_Read]]] = deque()
     try:
-        for part in gen_batches(len(images), batch_size):
-            waiting.append(pool.submit(_read, network, images, part, first_row, kept))
-            if len(waiting) >= n_batches + _AHEAD:
+        for start in range(block.start, block.stop, batch_size):
+            part = range(start, min(start + batch_size, block.stop))
+            waiting.append(pool.submit(_read, network, images, part, first_row, kept, side_by_side))
+            if len(waiting) >= n_workers + _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -164,11 +172,16 @@ def _read_ahead(
 
 
 def _read(
-    network: Network, images: Sequence[Any], part: slice, first_row: int, kept: CachedRows | None
+    network: Network,
+    images: Sequence[Any],
+    part: range,
+    first_row: int,
+    kept: CachedRows | None,
+    compute: bool,
 ) -> list[_Read]:
     found = []
     contents: list[tuple[_Read, ImageContent]] = []
-    for row in range(*part.indices(len(images))):
+    for row in part:
         read = _Read(row)
         found.append(read)
         try:
@@ -189,7 +202,7 @@ def _read(
             read.views = network.preprocess.views(content.picture(), network.recipe.crops)
         except ImageReadError as error:
             read.error = error
-    if network.device.type == "cpu":
+    if compute:
         _compute_here(network, found, kept)
     return found
 

@@ -33,6 +33,9 @@ _TASKS_A_WORKER = 8
 _LARGEST_TASK = 512
 _LISTED = 20
 
+# What fits a CPU's caches, and what keeps a GPU busy.
+_BATCH_ON_CPU, _BATCH_ELSEWHERE = 4, 64
+
 
 class UnreadableImagesWarning(UserWarning):
     """Images could not be read; their rows are NaN."""
@@ -49,7 +52,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     weights: str | os.PathLike[str] | None
     preprocessing: str | Callable[..., Any] | None
     crops: int
-    batch_size: int
+    batch_size: int | str
     device: str | torch.device | None
     precision: str
     channels_last: bool
@@ -62,7 +65,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "weights": [str, os.PathLike, None],
         "preprocessing": [StrOptions({"caffe"}), callable, None],
         "crops": [Options(Integral, set(CROPS))],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "device": [str, torch.device, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "channels_last": ["boolean"],
@@ -180,7 +183,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             self._network or recipe.load(),
             images,
             first_row,
-            self.batch_size,
+            self._batch_size(),
             self._cache(),
             self.on_error,
             advance,
@@ -195,14 +198,14 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     f"Image in row {row} is an open file, which can't be sent to another process: "
                     "use n_jobs=1, or give its path or its content as bytes."
                 )
-        recipe, cache = self._available_recipe(), self._cache()
+        recipe, cache, batch_size = self._available_recipe(), self._cache(), self._batch_size()
         size = -(-len(images) // (n_workers * _TASKS_A_WORKER))
         # Whole batches, so that none but the last is small.
-        size = min(-(-size // self.batch_size) * self.batch_size, _LARGEST_TASK)
+        size = min(-(-size // batch_size) * batch_size, max(batch_size, _LARGEST_TASK))
         parts = list(gen_batches(len(images), size))
         tasks = (
             delayed(extract_in_worker)(
-                recipe, images[part], part.start, self.batch_size, cache, self.on_error
+                recipe, images[part], part.start, batch_size, cache, self.on_error
             )
             for part in parts
         )
@@ -228,6 +231,11 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             UnreadableImagesWarning,
             stacklevel=3,
         )
+
+    def _batch_size(self) -> int:
+        if isinstance(self.batch_size, str):
+            return _BATCH_ON_CPU if self.device_.type == "cpu" else _BATCH_ELSEWHERE
+        return int(self.batch_size)
 
     def _cache(self) -> FeatureCache | None:
         if self.cache is None or isinstance(self.cache, FeatureCache):

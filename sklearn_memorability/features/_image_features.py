@@ -51,11 +51,10 @@ class ImageFeatures(ImageExtractor):
     crops : {1, 5, 10}, default=1
         How many views of each picture to average the features of: the centre; with
         the four corners; with all five mirrored. Time goes up as much.
-    batch_size : int, default=8
+    batch_size : int or "auto", default="auto"
         How many pictures go through the network at a time. It changes memory and
-        speed, not the features. Small batches suit a CPU's caches; a GPU is faster
-        with 64 or more. Where memory does not suffice, the batch is halved, with a
-        warning.
+        speed, not the features. ``"auto"`` is 4 on the CPU, which suits its caches, and
+        64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -126,7 +125,7 @@ class ImageFeatures(ImageExtractor):
         weights: str | os.PathLike[str] | None = None,
         preprocessing: str | Callable[..., Any] | None = None,
         crops: int = 1,
-        batch_size: int = 8,
+        batch_size: int | str = "auto",
         device: str | torch.device | None = None,
         precision: str = "float32",
         channels_last: bool = True,
@@ -183,11 +182,10 @@ class VGGFeatures(ImageExtractor):
     crops : {1, 5, 10}, default=1
         How many views of each picture to average the features of: the centre; with
         the four corners; with all five mirrored. Time goes up as much.
-    batch_size : int, default=8
+    batch_size : int or "auto", default="auto"
         How many pictures go through the network at a time. It changes memory and
-        speed, not the features. Small batches suit a CPU's caches; a GPU is faster
-        with 64 or more. Where memory does not suffice, the batch is halved, with a
-        warning.
+        speed, not the features. ``"auto"`` is 4 on the CPU, which suits its caches, and
+        64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -253,7 +251,7 @@ class VGGFeatures(ImageExtractor):
         weights: str | os.PathLike[str] | None = None,
         preprocessing: str | Callable[..., Any] | None = None,
         crops: int = 1,
-        batch_size: int = 8,
+        batch_size: int | str = "auto",
         device: str | torch.device | None = None,
         precision: str = "float32",
         channels_last: bool = True,

@@ -1,0 +1,219 @@
+"""How fast pictures become features, beside what a user would write.
+
+    python benchmarks/feature_throughput.py [FOLDER] [--pictures 1000] [--vgg 60]
+
+FOLDER holds JPEG files (default: the Flickr8k pictures of MEMORABILITY_TEST_DATA). For
+``efficientnet_lite0``, and for VGG16 with seeded random weights on fewer pictures:
+
+- the parts: decoding alone, and forward passes alone on ready tensors;
+- ours, from files to rows, and again with a full cache, in this process and a new one;
+- torch's ``DataLoader`` with two workers, as its documentation has it; one picture at a
+  time.
+
+Every side uses torch's own number of threads. Ratios are of the same repeat; medians are
+printed. Then the peak of memory, of 500 and of 7,000 pictures, each in a process of its
+own; and bfloat16 beside float32, with the Spearman correlation between the predictions
+of one head from both.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from sklearn_memorability.datasets import load_things_photographs
+from sklearn_memorability.features import FeatureCache, ImageFeatures, release_networks
+from sklearn_memorability.features._networks import Network
+from sklearn_memorability.images import read_image
+from sklearn_memorability.metrics import spearman_score
+from sklearn_memorability.pipelines import svr_regressor
+
+BATCH = 32  # of the DataLoader loop, as tutorials have it
+
+
+class Pictures(Dataset):
+    """What a user would write around torchvision's or a network's own transform."""
+
+    def __init__(self, paths: list[str], network: Network) -> None:
+        self.paths, self.preprocess = paths, network.preprocess
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        picture = Image.open(self.paths[i]).convert("RGB")
+        return self.preprocess.normalize(self.preprocess.views(picture, 1))[0]
+
+
+def data_loader_loop(paths: list[str], network: Network) -> np.ndarray:
+    """Return features as a loop over torch's DataLoader gives them."""
+    loader = DataLoader(Pictures(paths, network), batch_size=BATCH, num_workers=2)
+    with torch.inference_mode():
+        return np.concatenate([network.module(batch).numpy() for batch in loader])
+
+
+def one_at_a_time(paths: list[str], network: Network) -> np.ndarray:
+    """Return features picture by picture."""
+    dataset = Pictures(paths, network)
+    with torch.inference_mode():
+        return np.concatenate([network.module(dataset[i][None]).numpy() for i in range(len(paths))])
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Return how long a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def compare(title: str, transformer: ImageFeatures, paths: list[str], repeats: int) -> None:
+    """Time all sides and print them with their ratios."""
+    transformer.fit(paths)
+    network = transformer._recipe.load()
+    some = paths[: max(4, len(paths) // 10)]
+    data_loader_loop(some, network)
+    transformer.transform(some)
+    found: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        views: list[torch.Tensor] = []
+
+        def decode(views: list[torch.Tensor] = views) -> None:
+            views += [network.preprocess.views(read_image(path), 1) for path in paths]
+
+        times = {"decoding alone": seconds(decode)}
+        size = transformer._batch_size()
+        batches = [torch.cat(views[i : i + size]) for i in range(0, len(views), size)]
+        times["forward passes alone"] = seconds(lambda b=batches: [network.features(x) for x in b])
+        times["ours, files to rows"] = seconds(lambda: transformer.transform(paths))
+        times["DataLoader, 2 workers"] = seconds(lambda: data_loader_loop(paths, network))
+        times["one at a time"] = seconds(lambda: one_at_a_time(paths, network))
+        for name, value in times.items():
+            found.setdefault(name, []).append(value)
+    print(f"\n{title}: {len(paths)} pictures, {torch.get_num_threads()} threads")
+    for name, values in found.items():
+        print(f"  {name:24} {len(paths) / np.median(values):8.1f} pictures/s")
+    ours = np.array(found["ours, files to rows"])
+    parts = np.add(found["decoding alone"], found["forward passes alone"])
+    print(
+        f"  ours / (decoding + forward passes) {np.median(ours / parts):6.2f} (mark: at most 1.10)"
+    )
+    loader = np.median(found["DataLoader, 2 workers"] / ours)
+    print(f"  ours, times the DataLoader loop    {loader:6.2f} (mark: above 1)")
+    single = np.median(found["one at a time"] / ours)
+    print(f"  ours, times one at a time          {single:6.2f} (mark: at least 2)")
+
+
+def cached(name: str, paths: list[str], weights: str | None) -> None:
+    """Time the first run and the second, in this process and in a new one."""
+    with tempfile.TemporaryDirectory() as folder:
+        release_networks()
+        first = seconds(lambda: run(name, paths, weights, folder))
+        second = seconds(lambda: run(name, paths, weights, folder))
+        assert len(FeatureCache(folder)) == len(paths)
+        child = child_run("cached", name, weights or "", folder, *paths)
+    print(f"{name}, from the cache: {first / second:.0f} times as fast (mark: at least 100)")
+    print(f"  in a new process, with loading the network: {first / child['seconds']:.0f} times")
+
+
+def run(name: str, paths: list[str], weights: str | None, cache: str | None) -> np.ndarray:
+    """Fit and transform once."""
+    return ImageFeatures(name, weights=weights, cache=cache).fit_transform(paths)
+
+
+def child_run(*arguments: str) -> dict[str, float]:
+    """Run a part of this script in a process of its own."""
+    command = [sys.executable, __file__, "--child", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(kind: str, *arguments: str) -> None:
+    """Measure time from the cache, or the peak of memory, and print it."""
+    if kind == "cached":
+        name, weights, cache, *paths = arguments
+        print(json.dumps({"seconds": seconds(lambda: run(name, paths, weights or None, cache))}))
+        return
+    paths = list(arguments)
+    n_pictures = int(paths.pop(0))
+    transformer = ImageFeatures().fit(paths)
+    transformer.transform(paths[:64])
+    many = [paths[i % len(paths)] for i in range(n_pictures)]
+    features = transformer.transform(many)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"peak": peak - features.nbytes}))
+
+
+def precisions(paths: list[str], weights: str) -> None:
+    """Time both precisions and compare the predictions that follow from them."""
+    for name, file, some in (
+        ("efficientnet_lite0", None, paths),
+        ("vgg16", weights, paths[: len(paths) // 5]),
+    ):
+        found, took = {}, {}
+        for precision in ("float32", "bfloat16"):
+            transformer = ImageFeatures(name, weights=file, precision=precision).fit(some)
+            transformer.transform(some[:8])
+            started = time.perf_counter()
+            found[precision] = transformer.transform(some)
+            took[precision] = time.perf_counter() - started
+        if name == "efficientnet_lite0":
+            data = load_things_photographs()
+            head = svr_regressor().fit(data.data, data.target)
+        else:  # no scores go with random weights: any function of the features will do
+            target = np.random.default_rng(0).uniform(size=len(some))
+            head = svr_regressor().fit(found["float32"], target)
+        rank = spearman_score(*(head.predict(features) for features in found.values()))
+        print(
+            f"{name}, bfloat16: {took['float32'] / took['bfloat16']:.2f} times float32; Spearman "
+            f"of the predictions {rank:.4f}"
+        )
+
+
+def main() -> None:
+    """Print all figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    data = Path(os.environ.get("MEMORABILITY_TEST_DATA", "."))
+    parser.add_argument("folder", nargs="?", type=Path, default=data / "flickr8k" / "images")
+    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--vgg", type=int, default=60)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    paths = [str(path) for path in sorted(arguments.folder.glob("*.jpg"))]
+    if len(paths) < arguments.pictures:
+        parser.error(f"{arguments.folder} has {len(paths)} JPEG files of {arguments.pictures}.")
+    some, few = paths[: arguments.pictures], paths[: arguments.vgg]
+    with tempfile.TemporaryDirectory() as folder:
+        from torchvision.models import vgg16
+
+        torch.manual_seed(0)
+        weights = str(Path(folder, "vgg16.pth"))
+        torch.save(vgg16(weights=None).state_dict(), weights)
+        compare("efficientnet_lite0", ImageFeatures(), some, arguments.repeats)
+        compare("vgg16", ImageFeatures("vgg16", weights=weights), few, arguments.repeats)
+        print()
+        cached("efficientnet_lite0", some, None)
+        cached("vgg16", few, weights)
+        precisions(paths[: 5 * arguments.vgg], weights)
+    small, large = (child_run("memory", n, *paths[:1000])["peak"] for n in (500, 7000))
+    print(
+        f"peak memory beyond the output, 7,000 pictures less 500: {(large - small) / 1e6:+.0f} MB "
+        "(mark: within 100)"
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:])
+    else:
+        main()
