@@ -7,8 +7,8 @@ FOLDER holds JPEG files (default: the Flickr8k pictures of MEMORABILITY_TEST_DAT
 
 - the parts: decoding alone, and forward passes alone on ready tensors;
 - ours, from files to rows, and again with a full cache, in this process and a new one;
-- torch's ``DataLoader`` with two workers, as its documentation has it; one picture at a
-  time.
+- the same network as a user would use it, in torch's own memory layout: in torch's
+  ``DataLoader`` with two workers, as its documentation has it; one picture at a time.
 
 Every side uses torch's own number of threads. Ratios are of the same repeat; medians are
 printed. Then the peak of memory, of 500 and of 7,000 pictures, each in a process of its
@@ -30,11 +30,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_memorability.datasets import load_things_photographs
 from sklearn_memorability.features import FeatureCache, ImageFeatures, release_networks
-from sklearn_memorability.features._networks import Network
+from sklearn_memorability.features._backbones import Backbone
+from sklearn_memorability.features._families import get_backbone
 from sklearn_memorability.images import read_image
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.pipelines import svr_regressor
@@ -45,29 +47,29 @@ BATCH = 32  # of the DataLoader loop, as tutorials have it
 class Pictures(Dataset):
     """What a user would write around torchvision's or a network's own transform."""
 
-    def __init__(self, paths: list[str], network: Network) -> None:
-        self.paths, self.preprocess = paths, network.preprocess
+    def __init__(self, paths: list[str], backbone: Backbone) -> None:
+        self.paths, self.preprocess = paths, backbone.preprocess
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, i: int) -> torch.Tensor:
         picture = Image.open(self.paths[i]).convert("RGB")
-        return self.preprocess.normalize(self.preprocess.views(picture, 1))[0]
+        return self.preprocess.normalize(self.preprocess.views(picture, 1))[0].contiguous()
 
 
-def data_loader_loop(paths: list[str], network: Network) -> np.ndarray:
+def data_loader_loop(paths: list[str], backbone: Backbone, module: nn.Module) -> np.ndarray:
     """Return features as a loop over torch's DataLoader gives them."""
-    loader = DataLoader(Pictures(paths, network), batch_size=BATCH, num_workers=2)
+    loader = DataLoader(Pictures(paths, backbone), batch_size=BATCH, num_workers=2)
     with torch.inference_mode():
-        return np.concatenate([network.module(batch).numpy() for batch in loader])
+        return np.concatenate([module(batch).numpy() for batch in loader])
 
 
-def one_at_a_time(paths: list[str], network: Network) -> np.ndarray:
+def one_at_a_time(paths: list[str], backbone: Backbone, module: nn.Module) -> np.ndarray:
     """Return features picture by picture."""
-    dataset = Pictures(paths, network)
+    dataset = Pictures(paths, backbone)
     with torch.inference_mode():
-        return np.concatenate([network.module(dataset[i][None]).numpy() for i in range(len(paths))])
+        return np.concatenate([module(dataset[i][None]).numpy() for i in range(len(paths))])
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -81,9 +83,12 @@ def compare(title: str, transformer: ImageFeatures, paths: list[str], repeats: i
     """Time all sides and print them with their ratios."""
     transformer.fit(paths)
     network = transformer._recipe.load()
+    backbone = get_backbone(transformer.backbone)
+    plain = backbone, backbone.load(transformer._recipe.layer, transformer.weights)
     some = paths[: max(4, len(paths) // 10)]
-    data_loader_loop(some, network)
-    transformer.transform(some)
+    expected = transformer.transform(some)
+    for peer in (data_loader_loop, one_at_a_time):
+        np.testing.assert_allclose(peer(some, *plain), expected, rtol=1e-2, atol=1e-2)
     found: dict[str, list[float]] = {}
     for _ in range(repeats):
         views: list[torch.Tensor] = []
@@ -96,8 +101,8 @@ def compare(title: str, transformer: ImageFeatures, paths: list[str], repeats: i
         batches = [torch.cat(views[i : i + size]) for i in range(0, len(views), size)]
         times["forward passes alone"] = seconds(lambda b=batches: [network.features(x) for x in b])
         times["ours, files to rows"] = seconds(lambda: transformer.transform(paths))
-        times["DataLoader, 2 workers"] = seconds(lambda: data_loader_loop(paths, network))
-        times["one at a time"] = seconds(lambda: one_at_a_time(paths, network))
+        times["DataLoader, 2 workers"] = seconds(lambda: data_loader_loop(paths, *plain))
+        times["one at a time"] = seconds(lambda: one_at_a_time(paths, *plain))
         for name, value in times.items():
             found.setdefault(name, []).append(value)
     print(f"\n{title}: {len(paths)} pictures, {torch.get_num_threads()} threads")
@@ -188,6 +193,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--vgg", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only-speed", action="store_true", help="leave out cache and memory")
     arguments = parser.parse_args()
     paths = [str(path) for path in sorted(arguments.folder.glob("*.jpg"))]
     if len(paths) < arguments.pictures:
@@ -201,6 +207,8 @@ def main() -> None:
         torch.save(vgg16(weights=None).state_dict(), weights)
         compare("efficientnet_lite0", ImageFeatures(), some, arguments.repeats)
         compare("vgg16", ImageFeatures("vgg16", weights=weights), few, arguments.repeats)
+        if arguments.only_speed:
+            return
         print()
         cached("efficientnet_lite0", some, None)
         cached("vgg16", few, weights)

@@ -34,6 +34,22 @@ def test_the_guide_to_the_regressor_runs_as_written():
     assert float(printed[4]) == pytest.approx(0, abs=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:1 image:UserWarning")
+def test_the_guide_to_features_runs_as_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "features.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    names = {"__name__": "guide"}
+    for block in blocks:
+        exec(compile(block, "features.md", "exec"), names)
+    shape, readable, cached = capsys.readouterr().out.splitlines()
+    # What the comments in the guide promise.
+    assert shape == "(2, 1280)"
+    assert readable == "[ True  True False]"
+    assert cached == "2 ['efficientnet_lite0']"
+
+
 @pytest.mark.parametrize(("page", "link"), LINKS)
 def test_links_to_files_lead_somewhere(page, link):
     assert (DOCS / link).is_file()

@@ -1,122 +1,19 @@
-"""What users of the image transformers rely on.
-
-scikit-learn's generator of checks yields a single one for a transformer whose X is not
-a table of numbers, so the contract is stated here.
-"""
+"""What is particular to each transformer of images; what they share is in the checks."""
 
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import torch
 from PIL import Image
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_memorability.datasets import load_image_folder
 from sklearn_memorability.features import ImageFeatures, VGGFeatures, WeightsUnavailableError
-from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
-
-
-@pytest.fixture(scope="module")
-def pictures(photographs):
-    """Five pictures of three kinds: files, PIL pictures, arrays."""
-    with Image.open(photographs[0]) as china:
-        half = china.resize((320, 213))
-        mirrored = np.asarray(china)[:, ::-1]
-    return [*photographs, half, mirrored, str(photographs[1])]
-
-
-@pytest.fixture(scope="module")
-def features(pictures):
-    return ImageFeatures().fit_transform(pictures)
-
-
-def test_one_float32_row_an_image_in_their_order(pictures, features):
-    assert features.shape == (5, 1280)
-    assert features.dtype == np.float32
-    np.testing.assert_array_equal(features[1], features[4])
-    assert not np.allclose(features[0], features[1])
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
-def test_batch_size_changes_no_feature(pictures, features, batch_size):
-    found = ImageFeatures(batch_size=batch_size).fit_transform(pictures)
-    np.testing.assert_allclose(found, features, rtol=1e-4, atol=1e-4)
-
-
-def test_permuted_pictures_give_permuted_rows(pictures, features):
-    order = [3, 0, 4, 2, 1]
-    found = ImageFeatures().fit_transform([pictures[i] for i in order])
-    np.testing.assert_allclose(found, features[order], rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("container", [pd.Series, pl.Series, tuple, np.array])
-def test_containers_of_paths(photographs, features, container):
-    paths = container([str(path) for path in photographs])
-    np.testing.assert_allclose(
-        ImageFeatures().fit_transform(paths), features[:2], rtol=1e-4, atol=1e-4
-    )
-
-
-@pytest.mark.parametrize(
-    ("transformer", "prefix", "width"),
-    [(ImageFeatures(), "imagefeatures", 1280), (VGGFeatures(), "vggfeatures", 4096)],
-)
-def test_feature_names(transformer, prefix, width, photographs, vgg16_weights):
-    if prefix == "vggfeatures":
-        transformer.set_params(weights=vgg16_weights)
-    names = transformer.fit(photographs).get_feature_names_out()
-    assert names[0] == f"{prefix}0"
-    assert names[-1] == f"{prefix}{width - 1}"
-    assert len(names) == width
-
-
-@pytest.mark.parametrize(("kind", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
-def test_set_output(photographs, features, kind, frame):
-    found = ImageFeatures().set_output(transform=kind).fit_transform(photographs)
-    assert isinstance(found, frame)
-    assert list(found.columns)[:2] == ["imagefeatures0", "imagefeatures1"]
-    np.testing.assert_allclose(found.to_numpy(), features[:2], rtol=1e-4, atol=1e-4)
-
-
-def test_a_pickle_is_small_and_works(photographs, features):
-    blob = pickle.dumps(ImageFeatures().fit(photographs))
-    assert len(blob) < 2000
-    found = pickle.loads(blob).transform(photographs)
-    np.testing.assert_allclose(found, features[:2], rtol=1e-4, atol=1e-4)
-
-
-def test_clone_forgets_what_was_fitted(photographs):
-    fitted = ImageFeatures(batch_size=3).fit(photographs)
-    copy = clone(fitted)
-    assert copy.get_params() == fitted.get_params()
-    with pytest.raises(NotFittedError):
-        copy.transform(photographs)
-
-
-@pytest.mark.parametrize("transformer", [ImageFeatures(), VGGFeatures()])
-def test_unfitted_use_is_an_error(transformer, photographs):
-    with pytest.raises(NotFittedError):
-        transformer.transform(photographs)
-
-
-@pytest.mark.parametrize("transformer", [ImageFeatures(), VGGFeatures()])
-def test_what_scikit_learn_checks_of_it(transformer):
-    # It says itself that it skips the others, about fifty, which feed tables of numbers.
-    with pytest.warns(SkipTestWarning, match="requires input"):
-        results = check_estimator(transformer, on_fail=None)
-    assert [result["check_name"] for result in results] == ["check_estimator_cloneable"]
-    assert {result["status"] for result in results} == {"passed"}
 
 
 def test_refit_after_set_params_gives_the_new_network(photographs, vgg16_weights):
@@ -178,52 +75,6 @@ def test_missing_vgg_weights_say_the_way_out(photographs, monkeypatch, tmp_path)
 def test_bad_parameters_are_refused_at_fit(photographs, params, error, message):
     with pytest.raises(error, match=message):
         ImageFeatures(**params).fit(photographs)
-
-
-def test_a_failed_fit_after_a_good_one_leaves_the_good_one(photographs, features):
-    transformer = ImageFeatures().fit(photographs)
-    with pytest.raises(ValueError, match="not known"):
-        transformer.set_params(backbone="abacus").fit(photographs)
-    assert transformer.transform(photographs).shape == (2, 1280)
-
-
-def test_bad_pictures_are_named_and_no_images_refused(photographs, tmp_path):
-    transformer = ImageFeatures(batch_size=2).fit(photographs)
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(ImageReadError, match=r"row 3, '.*bad\.jpg'"):
-        transformer.transform([*photographs, photographs[0], tmp_path / "bad.jpg"])
-    for empty in ([], np.empty((0, 4, 4, 3))):
-        with pytest.raises(ValueError, match="minimum of 1 sample"):
-            transformer.transform(empty)
-        with pytest.raises(ValueError, match="minimum of 1 sample"):
-            transformer.fit(empty)
-    with pytest.raises(TypeError, match="Put it in a list"):
-        transformer.transform(photographs[0])
-
-
-def test_one_picture(photographs, features):
-    np.testing.assert_allclose(
-        ImageFeatures().fit(photographs).transform(photographs[:1]),
-        features[:1],
-        rtol=1e-4,
-        atol=1e-4,
-    )
-
-
-def test_threads_may_share_a_transformer(pictures, features):
-    transformer = ImageFeatures().fit(pictures)
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(transformer.transform, [pictures] * 4):
-            np.testing.assert_allclose(found, features, rtol=1e-4, atol=1e-4)
-
-
-def test_no_global_state_is_changed(photographs):
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
-    ImageFeatures().fit_transform(photographs)
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)
-    assert (torch.get_num_threads(), torch.is_grad_enabled()) == (threads, grad)
 
 
 def test_progress_is_shown_only_when_asked(photographs, capsys):

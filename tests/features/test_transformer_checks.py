@@ -1,0 +1,371 @@
+"""The contract of transformers whose X is images: a suite of checks, for each of them.
+
+scikit-learn's own generator yields a single check for such a transformer: the others feed
+tables of numbers, and are left out with a warning. A green ``parametrize_with_checks``
+would state nothing. A new transformer is a new row of ``TRANSFORMERS``.
+"""
+
+import copy
+import pickle
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+import torch
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError, SkipTestWarning
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import check_estimator
+from torch import nn
+from torchvision import transforms
+from torchvision.models import get_model
+
+from sklearn_memorability.features import FeatureCache, ImageFeatures, VGGFeatures
+from sklearn_memorability.images import ImageReadError
+
+
+class Own(nn.Module):
+    """A network such as a user may have."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 8, stride=4)
+
+    def forward(self, x):
+        return self.layer(x).relu().mean(dim=(2, 3))
+
+
+SQUARE = transforms.Compose(
+    [transforms.Resize(40), transforms.CenterCrop(32), transforms.ToTensor()]
+)
+
+
+@pytest.fixture(scope="module")
+def squeezenet_weights(tmp_path_factory):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = get_model("squeezenet1_1")
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def _own():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ImageFeatures(Own(), preprocessing=SQUARE)
+
+
+# Name: how to make it, its width, whether its weights stay out of pickles.
+TRANSFORMERS = {
+    "efficientnet_lite0": (lambda files: ImageFeatures(), 1280, True),
+    "vgg16": (lambda files: VGGFeatures(weights=files["vgg16"]), 4096, True),
+    "torchvision": (
+        lambda files: ImageFeatures("squeezenet1_1", weights=files["squeezenet"]),
+        512,
+        True,
+    ),
+    "own": (lambda files: _own(), 4, False),
+}
+
+
+class Case:
+    """A transformer, what it gives, and pictures."""
+
+    def __init__(self, name, files, pictures):
+        make, self.width, self.is_light = TRANSFORMERS[name]
+        self.transformer = make(files)
+        self.pictures = pictures
+        self.features = clone(self.transformer).fit_transform(pictures)
+
+    def new(self, **params):
+        return clone(self.transformer).set_params(**params)
+
+    def same(self, found, expected=None):
+        expected = self.features if expected is None else expected
+        scale = np.abs(self.features).max()
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.fixture(scope="module")
+def pictures(photographs):
+    with Image.open(photographs[0]) as china:
+        half = china.resize((320, 213))
+        mirrored = np.ascontiguousarray(np.asarray(china)[:, ::-1])
+    return [*photographs, half, mirrored, str(photographs[1])]
+
+
+@pytest.fixture(scope="module", params=TRANSFORMERS)
+def case(request, pictures, vgg16_weights, squeezenet_weights):
+    files = {"vgg16": vgg16_weights, "squeezenet": squeezenet_weights}
+    return Case(request.param, files, pictures)
+
+
+def check_shape_and_type(case):
+    assert case.features.shape == (5, case.width)
+    assert case.features.dtype == np.float32
+    assert np.isfinite(case.features).all()
+    case.same(case.features[1], case.features[4])
+
+
+def check_pictures_differ(case):
+    assert not np.allclose(case.features[0], case.features[1])
+
+
+def check_transform_is_deterministic(case):
+    fitted = case.new().fit(case.pictures)
+    assert np.array_equal(fitted.transform(case.pictures), fitted.transform(case.pictures))
+
+
+def check_batch_size_invariance(case):
+    for batch_size in (1, 2, 5, 100, "auto"):
+        case.same(case.new(batch_size=batch_size).fit_transform(case.pictures))
+
+
+def check_permutation_equivariance(case):
+    order = [3, 0, 4, 2, 1]
+    found = case.new().fit_transform([case.pictures[i] for i in order])
+    case.same(found, case.features[order])
+
+
+def check_subset_invariance(case):
+    fitted = case.new().fit(case.pictures)
+    for i, picture in enumerate(case.pictures):
+        case.same(fitted.transform([picture]), case.features[[i]])
+
+
+def check_containers(case):
+    paths = [str(case.pictures[0]), str(case.pictures[1])]
+    for container in (tuple, np.array, pd.Series, pl.Series, lambda x: pd.DataFrame({"image": x})):
+        case.same(case.new().fit_transform(container(paths)), case.features[:2])
+
+
+def check_pixels_in_one_array(case):
+    pixels = np.stack([case.pictures[3]] * 2)
+    for array in (pixels, torch.from_numpy(pixels).permute(0, 3, 1, 2)):
+        case.same(case.new().fit_transform(array), case.features[[3, 3]])
+
+
+def check_unfitted_use(case):
+    for call in (lambda t: t.transform(case.pictures), lambda t: t.get_feature_names_out()):
+        with pytest.raises(NotFittedError):
+            call(case.new())
+
+
+def check_fit_returns_self_and_leaves_parameters(case):
+    transformer = case.new()
+    before = {k: v for k, v in transformer.get_params().items() if not isinstance(v, nn.Module)}
+    assert transformer.fit(case.pictures) is transformer
+    after = {k: v for k, v in transformer.get_params().items() if not isinstance(v, nn.Module)}
+    assert after == before
+
+
+def check_clone_and_parameters(case):
+    fitted = case.new(batch_size=3).fit(case.pictures)
+    copied = clone(fitted)
+    assert copied.get_params().keys() == fitted.get_params().keys()
+    assert copied.batch_size == 3
+    with pytest.raises(NotFittedError):
+        copied.transform(case.pictures)
+    with pytest.raises(ValueError, match="abacus"):
+        copied.set_params(abacus=1)
+
+
+def check_input_is_not_changed(case):
+    picture, array = case.pictures[2].copy(), case.pictures[3].copy()
+    case.new().fit_transform([picture, array])
+    assert picture.tobytes() == case.pictures[2].tobytes()
+    assert np.array_equal(array, case.pictures[3])
+
+
+def check_y_is_ignored(case):
+    case.same(case.new().fit(case.pictures, [0, 1, 0, 1, 0]).transform(case.pictures))
+
+
+def check_feature_names(case):
+    names = case.new().fit(case.pictures).get_feature_names_out()
+    prefix = type(case.transformer).__name__.lower()
+    assert list(names) == [f"{prefix}{i}" for i in range(case.width)]
+
+
+def check_set_output(case):
+    for kind, frame in (("pandas", pd.DataFrame), ("polars", pl.DataFrame)):
+        transformer = case.new().set_output(transform=kind)
+        found = transformer.fit_transform(case.pictures)
+        assert isinstance(found, frame)
+        assert list(found.columns) == list(transformer.get_feature_names_out())
+        case.same(found.to_numpy())
+
+
+def check_pickle_is_small_and_works(case):
+    fitted = case.new().fit(case.pictures)
+    fitted.transform(case.pictures[:1])
+    blob = pickle.dumps(fitted)
+    assert len(blob) < (2_000 if case.is_light else 100_000)
+    case.same(pickle.loads(blob).transform(case.pictures))
+
+
+def check_deepcopy(case):
+    fitted = case.new().fit(case.pictures)
+    case.same(copy.deepcopy(fitted).transform(case.pictures))
+
+
+def check_refit_gives_the_new_network(case):
+    transformer = case.new().fit(case.pictures)
+    transformer.set_params(crops=5)
+    # What is fitted stays until it is fitted again, also in a pickle.
+    case.same(transformer.transform(case.pictures))
+    case.same(pickle.loads(pickle.dumps(transformer)).transform(case.pictures))
+    assert not np.allclose(transformer.fit(case.pictures).transform(case.pictures), case.features)
+
+
+def check_failed_refit_leaves_what_was_fitted(case):
+    transformer = case.new().fit(case.pictures)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        transformer.set_params(weights="nowhere.pth").fit(case.pictures)
+    case.same(transformer.transform(case.pictures))
+
+
+def check_empty_input(case):
+    fitted = case.new().fit(case.pictures)
+    for empty in ([], (), np.empty((0, 4, 4, 3)), pd.Series([], dtype=object)):
+        for call in (fitted.transform, case.new().fit):
+            with pytest.raises(ValueError, match="minimum of 1 sample"):
+                call(empty)
+
+
+def check_single_image_is_refused(case):
+    for single in (case.pictures[0], case.pictures[2], b"bytes"):
+        with pytest.raises(TypeError, match="Put it in a list"):
+            case.new().fit(case.pictures).transform(single)
+
+
+def check_bad_image_is_named(case):
+    images = [case.pictures[0], "none.jpg"]
+    with pytest.raises(ImageReadError, match=r"row 1, 'none\.jpg': the file does not exist"):
+        case.new().fit_transform(images)
+
+
+def check_bad_parameters(case):
+    for params in (
+        {"batch_size": 0},
+        {"batch_size": 2.5},
+        {"batch_size": "large"},
+        {"crops": 3},
+        {"precision": "float16"},
+        {"on_error": "ignore"},
+        {"device": 7},
+        {"n_jobs": 1.5},
+        {"cache": 7},
+        {"preprocessing": "tensorflow"},
+    ):
+        with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
+            case.new(**params).fit(case.pictures)
+
+
+def check_threads_may_share_it(case):
+    fitted = case.new().fit(case.pictures)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(fitted.transform, [case.pictures] * 4):
+            case.same(found)
+
+
+def check_global_state_is_left_alone(case):
+    def state():
+        return (
+            torch.get_rng_state().tolist(),
+            np.random.get_state()[1].tolist(),
+            random.getstate(),
+            torch.get_num_threads(),
+            torch.is_grad_enabled(),
+            torch.get_default_dtype(),
+            torch.backends.cudnn.benchmark,
+        )
+
+    before = state()
+    case.new().fit_transform(case.pictures)
+    assert state() == before
+
+
+def check_gradients_are_not_kept(case):
+    fitted = case.new().fit(case.pictures)
+    assert not any(p.requires_grad for p in fitted._recipe.load().module.parameters())
+
+
+def check_pipeline_with_routed_metadata(case):
+    with sklearn.config_context(enable_metadata_routing=True):
+        ridge = Ridge().set_fit_request(sample_weight=True)
+        pipeline = Pipeline([("features", case.new()), ("model", ridge)])
+        y, weight = np.arange(5.0), np.array([1.0, 2.0, 1.0, 1.0, 3.0])
+        pipeline.fit(case.pictures, y, sample_weight=weight)
+    expected = Ridge().fit(case.features, y, sample_weight=weight).predict(case.features)
+    np.testing.assert_allclose(pipeline.predict(case.pictures), expected, rtol=1e-2, atol=1e-2)
+
+
+def check_feature_union_names_both(case):
+    union = FeatureUnion([("one", case.new()), ("two", case.new())])
+    union.set_output(transform="pandas")
+    found = union.fit_transform(case.pictures)
+    assert found.shape == (5, 2 * case.width)
+    assert found.columns[0].startswith("one__")
+    assert found.columns[-1].startswith("two__")
+
+
+def check_cache_gives_the_same_rows(case):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = case.new(cache=folder).fit(case.pictures)
+        first = fitted.transform(case.pictures)
+        case.same(first)
+        assert np.array_equal(fitted.transform(case.pictures), first)
+        assert len(FeatureCache(folder)) == 4  # one picture is there twice
+
+
+def check_equal_transformers_have_equal_hashes(case):
+    # Pipeline(memory=...) tells transformers by them. torch's tensors have no hash that
+    # lasts, so a network of one's own is found again by cache= alone.
+    if case.is_light:
+        assert joblib.hash(case.new()) == joblib.hash(case.new())
+        assert joblib.hash(case.new()) != joblib.hash(case.new(crops=5))
+
+
+def check_tags(case):
+    tags = get_tags(case.transformer)
+    assert not tags.input_tags.two_d_array
+    assert tags.input_tags.string
+    assert not tags.target_tags.required
+
+
+CHECKS = [
+    value
+    for name, value in sorted(globals().items())
+    if name.startswith("check_") and value is not check_estimator
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_contract(check, case):
+    check(case)
+
+
+def test_how_many_checks_there_are():
+    assert len(CHECKS) == 31
+    assert len(TRANSFORMERS) == 4
+
+
+@pytest.mark.parametrize("transformer", [ImageFeatures(), VGGFeatures()])
+def test_what_scikit_learn_checks_of_it(transformer):
+    # It says itself that it skips the others, about fifty, which feed tables of numbers.
+    with pytest.warns(SkipTestWarning, match="requires input"):
+        results = check_estimator(transformer, on_fail=None)
+    assert [result["check_name"] for result in results] == ["check_estimator_cloneable"]
+    assert {result["status"] for result in results} == {"passed"}
