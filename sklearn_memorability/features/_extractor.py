@@ -211,14 +211,19 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         rows = np.full((len(images), self._n_features_out), np.nan, dtype=np.float32)
         errors: list[ImageReadError] = []
-        for part, done in zip(
-            parts, Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks), strict=True
-        ):
-            rows[part] = done.rows
-            errors += done.errors
-            if errors and self.on_error == "raise":
-                break
-            advance(len(done.rows))
+        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks)
+        try:
+            for part, done in zip(parts, results, strict=True):
+                rows[part] = done.rows
+                errors += done.errors
+                if errors and self.on_error == "raise":
+                    break
+                advance(len(done.rows))
+        finally:
+            with warnings.catch_warnings():
+                # joblib warns of tasks that it cancels, which is what is wanted here.
+                warnings.simplefilter("ignore")
+                results.close()
         return Extraction(rows, errors)
 
     def _warn(self, errors: list[ImageReadError]) -> None:

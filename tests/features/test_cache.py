@@ -309,7 +309,8 @@ def test_a_cache_that_may_only_be_read_is_read(path, photographs):
 import os, warnings, numpy as np
 from sklearn_memorability.features import CacheWarning, ImageFeatures
 from sklearn_memorability.features._networks import Network
-names = {names!r}
+# Read here, as the environment may be closed to other users.
+names = [open(name, "rb").read() for name in {names!r}]
 transformer = ImageFeatures(cache={str(path)!r})
 def refuse(*_): raise AssertionError("was computed")
 ImageFeatures().fit_transform(names)  # what is imported at first use is there then
