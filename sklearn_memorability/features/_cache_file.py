@@ -16,7 +16,7 @@ _MAGIC = b"SQLite format 3\0"
 # Marks the file as ours ("smem"), so that no other program's database is written to.
 _APPLICATION = 0x736D656D
 _VERSION = 1
-_MOST_ROWS = 100_000_000  # a damaged row may claim any number
+_MOST_FAILURES = 100_000  # rows that can't be read until a damaged file is given up
 _WAIT = 60.0  # seconds, for another process that is writing
 
 _SCHEMA = f"""
@@ -177,20 +177,22 @@ def _save_rows(damaged: Path, path: Path) -> int:
 
 
 def _readable(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
-    try:
-        (last,) = source.execute(f"SELECT max(id) FROM {table}").fetchone()  # noqa: S608
-    except sqlite3.Error:
-        last = None
-    if not isinstance(last, int):
-        return
-    for i in range(1, min(last, _MOST_ROWS) + 1):
+    # Both are this module's own words.
+    query = f"SELECT {columns} FROM {table} WHERE id > ? ORDER BY id LIMIT 1"  # noqa: S608
+    last = failures = 0
+    while failures < _MOST_FAILURES:
         try:
-            query = f"SELECT {columns} FROM {table} WHERE id = ?"  # noqa: S608
-            found = source.execute(query, (i,)).fetchone()
-        except (sqlite3.Error, OverflowError):
-            continue
-        if found is not None:
+            found = source.execute(query, (last,)).fetchone()
+        except sqlite3.Error:
+            found = (last,)
+        if found is None:
+            return
+        if found[0] > last:
+            last = found[0]
             yield found
+        else:  # damaged here, or out of order: one further
+            last += 1
+            failures += 1
 
 
 @contextmanager
