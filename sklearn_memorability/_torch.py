@@ -103,22 +103,25 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def share_threads() -> tuple[int, int]:
-    """Return how to share torch's threads among batches that run side by side.
+def share_threads(device: torch.device) -> tuple[int, int]:
+    """Return how many threads should work on pictures side by side, and with what.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where networks compute: on the CPU, the threads share torch's own number among
+        them, elsewhere they only read.
 
     Returns
     -------
     pair of int
-        How many batches at a time, and how many threads each.
+        How many there should be, and how many threads torch may use in each.
     """
+    if device.type != "cpu":
+        return min(_MOST_BATCHES, cpu_count()), 1
     n_threads = torch.get_num_threads()
     n_batches = min(_MOST_BATCHES, n_threads)  # each takes memory
     return n_batches, n_threads // n_batches
-
-
-def n_readers() -> int:
-    """Return how many threads should read pictures while networks compute elsewhere."""
-    return min(_MOST_BATCHES, cpu_count())
 
 
 def use_threads(n_threads: int) -> None:

@@ -4,12 +4,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from sklearn_memorability._torch import n_readers, share_threads, use_threads
+from sklearn_memorability._torch import share_threads, use_threads
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._cache_rows import CachedRows
 from sklearn_memorability.features._networks import Network, Recipe
@@ -113,13 +114,14 @@ def extract(
     errors: list[ImageReadError] = []
     kept = None if cache is None else CachedRows(cache, network.identity, network.width)
     pace = Pace(network.device, batch_size)
+    n_workers, n_threads = share_threads(network.device)
+    pool = ThreadPoolExecutor(n_workers, "images", initializer=use_threads, initargs=(n_threads,))
     try:
         for block in pace.blocks(len(images)):
             batch = _Batch()
-            reading = _read_ahead(
-                network, images, block, first_row, batch_size, kept, pace.side_by_side
-            )
-            for reads in reading:
+            read_part = partial(_read, network, images, first_row, kept, pace.side_by_side)
+            parts = _parts(block, batch_size)
+            for reads in _run_ahead(pool, read_part, parts, n_workers + _AHEAD):
                 for read in reads:
                     if read.error is not None:
                         errors.append(read.error)
@@ -136,6 +138,8 @@ def extract(
                     advance(len(reads))
             batch.compute(network, kept, rows)
     finally:
+        # Also when something stops it early: what is not begun is not begun.
+        pool.shutdown(wait=True, cancel_futures=True)
         if kept is not None:
             kept.close()
     return Extraction(rows, errors)
@@ -146,38 +150,34 @@ def extract_in_worker(recipe: Recipe, *arguments: Any) -> Extraction:
     return extract(recipe.load(), *arguments)
 
 
-def _read_ahead(
-    network: Network,
-    images: Sequence[Any],
-    block: slice,
-    first_row: int,
-    batch_size: int,
-    kept: CachedRows | None,
-    side_by_side: bool,
+def _parts(block: slice, size: int) -> Iterator[range]:
+    for start in range(block.start, block.stop, size):
+        yield range(start, min(start + size, block.stop))
+
+
+def _run_ahead(
+    pool: ThreadPoolExecutor,
+    read_part: Callable[[range], list[_Read]],
+    parts: Iterator[range],
+    n_ahead: int,
 ) -> Iterator[list[_Read]]:
-    n_workers, n_threads = share_threads() if side_by_side else (n_readers(), 1)
-    pool = ThreadPoolExecutor(n_workers, "images", initializer=use_threads, initargs=(n_threads,))
+    """Yield what comes of the parts, in their order, with a few of them under way."""
     waiting: deque[Future[list[_Read]]] = deque()
-    try:
-        for start in range(block.start, block.stop, batch_size):
-            part = range(start, min(start + batch_size, block.stop))
-            waiting.append(pool.submit(_read, network, images, part, first_row, kept, side_by_side))
-            if len(waiting) >= n_workers + _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
+    for part in parts:
+        waiting.append(pool.submit(read_part, part))
+        if len(waiting) >= n_ahead:
             yield waiting.popleft().result()
-    finally:
-        # Also when the caller stops early: what is not begun is not begun.
-        pool.shutdown(wait=True, cancel_futures=True)
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _read(
     network: Network,
     images: Sequence[Any],
-    part: range,
     first_row: int,
     kept: CachedRows | None,
     compute: bool,
+    part: range,
 ) -> list[_Read]:
     found = []
     contents: list[tuple[_Read, ImageContent]] = []
