@@ -11,12 +11,15 @@ __version__ = "0.1.0"
 
 _ROOM_OF = {
     "BalancedQuantileClassifierRegressor": "regression",
+    "CaptionEmbedding": "features",
     "ImageFeatures": "features",
     "VGGFeatures": "features",
+    "VisualSemanticEmbedding": "captions",
     "spearman_score": "metrics",
     "spearman_scorer": "metrics",
 }
 _ROOMS = (
+    "captions",
     "datasets",
     "features",
     "images",
@@ -28,8 +31,11 @@ _ROOMS = (
 
 __all__ = [
     "BalancedQuantileClassifierRegressor",
+    "CaptionEmbedding",
     "ImageFeatures",
     "VGGFeatures",
+    "VisualSemanticEmbedding",
+    "captions",
     "datasets",
     "features",
     "images",
@@ -43,6 +49,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from sklearn_memorability import (
+        captions,
         datasets,
         features,
         images,
@@ -51,7 +58,8 @@ if TYPE_CHECKING:
         pipelines,
         regression,
     )
-    from sklearn_memorability.features import ImageFeatures, VGGFeatures
+    from sklearn_memorability.captions import VisualSemanticEmbedding
+    from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFeatures
     from sklearn_memorability.metrics import spearman_score, spearman_scorer
     from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 

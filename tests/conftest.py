@@ -34,6 +34,12 @@ def things_images():
 
 
 @pytest.fixture(scope="session")
+def flickr8k():
+    """The folder with Flickr8k's training and development pictures and captions."""
+    return _needs("flickr8k")
+
+
+@pytest.fixture(scope="session")
 def lamem_splits():
     """The folder with LaMem's own split files."""
     return _needs("lamem_splits")

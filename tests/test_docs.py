@@ -63,3 +63,19 @@ def test_links_within_a_page_lead_to_a_heading(page):
         for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+
+
+def test_the_guide_to_captions_runs_as_written(capsys):
+    text = (DOCS / "captions.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    names = {"__name__": "guide"}
+    for block in blocks:
+        exec(compile(block, "captions.md", "exec"), names)
+    shape, *described, model = capsys.readouterr().out.splitlines()
+    assert shape == "(2, 1024)"
+    # What the guide says it tells, and what it misses.
+    china, flower = described
+    assert china.startswith("china.jpg ('A red flower on a plant.'")
+    assert flower.startswith("flower.jpg ('A red flower on a plant.'")
+    assert model == "CaptionEmbedding(with_cnn=True) (-1, 1024)"

@@ -1,16 +1,19 @@
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from sklearn.model_selection import GroupKFold, KFold, cross_val_score
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.svm import SVR
 
 from sklearn_memorability.datasets import load_things_concepts, load_things_photographs
-from sklearn_memorability.features import ImageFeatures
+from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
+from sklearn_memorability.images import ImageContent
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.pipelines import (
     mlp_regressor,
     recommended_regressor,
     svr_regressor,
+    two_branch_regressor,
 )
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
@@ -89,3 +92,84 @@ def test_svr_gives_its_reference_figure_on_the_concepts():
         predicted = svr_regressor().fit(X[train], y[train]).predict(X[test])
         found.append(spearmanr(y[test], predicted).statistic)
     assert np.mean(found) == pytest.approx(0.575, abs=0.01)
+
+
+class Space(BaseEstimator):
+    """A joint space of eight dimensions, such as VisualSemanticEmbedding learns."""
+
+    def fit(self, X=None, y=None):
+        self.n_features_in_, self.n_components_ = 1280, 8
+        self.network_ = {"backbone": "efficientnet_lite0"}
+        self.image_weights_ = np.random.default_rng(0).normal(size=(1280, 8))
+        return self
+
+    def transform(self, X):
+        rows = X @ self.image_weights_
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def transform_captions(self, captions):
+        raise ValueError("no text side")
+
+
+def test_two_branches_take_one_pass_over_each_picture(photographs, monkeypatch):
+    decoded = []
+    picture = ImageContent.picture
+    monkeypatch.setattr(ImageContent, "picture", lambda self: decoded.append(self) or picture(self))
+    pipeline = two_branch_regressor(embedding=Space().fit(), random_state=0, max_epochs=1)
+    assert list(pipeline.named_steps) == ["features", "scale", "model"]
+    images = photographs * 5
+    pipeline.fit(images, np.linspace(0.2, 0.9, 10))
+    assert len(decoded) == 10
+    predicted = pipeline.predict(images[:3])
+    assert len(decoded) == 13
+    assert predicted.shape == (3,)
+    assert np.isfinite(predicted).all()
+    assert len(pipeline[-1].net_.module_.branches) == 2
+    assert pipeline[-1].branches == (-1, 8)
+    assert pipeline[-1].n_features_in_ == 1288
+
+
+def test_two_branches_with_features_of_ones_own(photographs):
+    pipeline = two_branch_regressor(
+        ImageFeatures(crops=5), Space().fit(), n_classes=2, random_state=0, max_epochs=1
+    )
+    images = photographs * 4
+    assert pipeline.fit(images, [0.1, 0.9] * 4).predict(images[:3]).shape == (3,)
+    assert [name for name, _ in pipeline[0].transformer_list] == ["cnn", "ic"]
+    kinds = dict(clone(pipeline)[0].transformer_list)
+    assert kinds["ic"].embedding is pipeline[0].transformer_list[1][1].embedding
+    assert pipeline[-1].n_features_in_ == 1288
+
+
+def test_two_branches_in_searches(photographs, tmp_path):
+    pipeline = two_branch_regressor(
+        embedding=Space().fit(), n_classes=2, random_state=0, max_epochs=1
+    ).set_params(features__cache=tmp_path)
+    assert clone(pipeline)[0].embedding is pipeline[0].embedding
+    images, y = photographs * 6, [0.1, 0.9] * 6
+    assert np.isfinite(cross_val_score(pipeline, images, y, cv=2, scoring=spearman_scorer)).all()
+    search = GridSearchCV(pipeline, {"model__branch_sizes": [(4,), (8,)]}, cv=2)
+    assert search.fit(images, y).predict(images).shape == (12,)
+
+
+def test_two_branches_take_parameters_of_the_model():
+    pipeline = two_branch_regressor(
+        embedding=Space().fit(), n_classes=2, score_range=(-1, 1), branches=None, lr=0.01
+    )
+    model = pipeline[-1]
+    assert (model.n_classes, model.score_range, model.branches) == (2, (-1, 1), None)
+    assert model.lr == 0.01
+
+
+def test_two_branches_need_an_embedding_that_is_there():
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        two_branch_regressor(embedding="nowhere.safetensors")
+    with pytest.raises(ValueError, match="not fitted"):
+        two_branch_regressor(embedding=Space())
+
+
+@pytest.mark.parametrize("make", [mlp_regressor, svr_regressor])
+def test_rows_of_features_from_captioning(make, photographs):
+    pipeline = make(CaptionEmbedding(Space().fit()))
+    images = photographs * 4
+    assert pipeline.fit(images, np.linspace(0.1, 0.9, 8)).predict(images[:3]).shape == (3,)

@@ -2,6 +2,7 @@
 
 from sklearn_memorability.features._cache import CachedFeatures, FeatureCache
 from sklearn_memorability.features._cache_file import CacheWarning
+from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._extractor import UnreadableImagesWarning
 from sklearn_memorability.features._image_features import ImageFeatures, VGGFeatures
 from sklearn_memorability.features._networks import release_networks
@@ -10,6 +11,7 @@ from sklearn_memorability.features._weights import WeightsUnavailableError
 __all__ = [
     "CacheWarning",
     "CachedFeatures",
+    "CaptionEmbedding",
     "FeatureCache",
     "ImageFeatures",
     "UnreadableImagesWarning",

@@ -23,7 +23,7 @@ from sklearn_memorability._torch import resolve_device, resolve_precision
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._extract import Extraction, extract, extract_in_worker
 from sklearn_memorability.features._families import get_backbone, get_preprocess
-from sklearn_memorability.features._networks import Recipe
+from sklearn_memorability.features._networks import Network, Recipe
 from sklearn_memorability.features._preprocessing import CROPS
 from sklearn_memorability.images import ImageReadError, as_image_list
 
@@ -44,9 +44,10 @@ class UnreadableImagesWarning(UserWarning):
 class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the transformers from pictures to features.
 
-    A subclass says which network and which layer, in ``_select``; batches, device,
-    precision, order, cache, parallel work, bad images, progress and pickling are
-    settled here. It has the parameters named in ``_parameter_constraints``.
+    A subclass says which network and which layer, in ``_select``, and may make more of
+    the rows, in ``_finish``; batches, device, precision, order, cache, parallel work, bad
+    images, progress and pickling are settled here. It has the parameters named in
+    ``_parameter_constraints``.
     """
 
     weights: str | os.PathLike[str] | None
@@ -79,6 +80,10 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Return the network, as the registry takes it, and the layer."""
         raise NotImplementedError  # pragma: no cover
 
+    def _finish(self, rows: np.ndarray) -> np.ndarray:
+        """Return what is made of the network's features, which the cache keeps."""
+        return rows
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Load the network; the pictures are counted, not read.
 
@@ -107,6 +112,13 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self._validate_params()
         as_image_list(X)
         backbone, layer = self._select()
+        self._keep(*self._prepare(backbone, layer, self.preprocessing))
+        return self
+
+    def _prepare(
+        self, backbone: str | nn.Module, layer: str | None, preprocessing: Any
+    ) -> tuple[Recipe, Network]:
+        """Check the parameters and load the network; the transformer stays as it is."""
         row = get_backbone(backbone)
         device = resolve_device(self.device)
         recipe = Recipe(
@@ -114,7 +126,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             backbone=backbone if isinstance(backbone, str) else copy.deepcopy(backbone),
             layer=row.layer(layer),
             weights=None if self.weights is None else os.fspath(self.weights),
-            preprocessing=self.preprocessing,
+            preprocessing=preprocessing,
             crops=int(self.crops),
             precision=resolve_precision(self.precision, device),
             channels_last=bool(self.channels_last),
@@ -122,18 +134,19 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         if self.crops > 1:
             # Whether the crops can be made shows on any picture.
-            get_preprocess(self.preprocessing, row).views(Image.new("RGB", (256, 256)), self.crops)
+            get_preprocess(preprocessing, row).views(Image.new("RGB", (256, 256)), self.crops)
         cache = self._cache()
         if cache is not None:
             cache.check()
-        network = recipe.load()
+        return recipe, recipe.load()
+
+    def _keep(self, recipe: Recipe, network: Network) -> None:
         # What is fitted stays as it is when parameters change afterwards.
         self._recipe = recipe
         self._network = None if recipe.is_kept else network
-        self._n_features_out = network.width
-        self.device_ = device
+        self._width = self._n_features_out = network.width
+        self.device_ = network.device
         self.precision_ = recipe.precision
-        return self
 
     def transform(self, X: Any) -> np.ndarray:
         """Compute the features of each picture, or look them up in the cache.
@@ -155,6 +168,9 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             With ``on_error="raise"``, at the first image that can't be read; names its
             row and its file.
         """
+        return self._finish(self._rows(X))
+
+    def _rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         self._validate_params()
         images = as_image_list(X)
@@ -209,7 +225,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             )
             for part in parts
         )
-        rows = np.full((len(images), self._n_features_out), np.nan, dtype=np.float32)
+        rows = np.full((len(images), self._width), np.nan, dtype=np.float32)
         errors: list[ImageReadError] = []
         results = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks)
         try:
@@ -234,7 +250,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             f"{len(errors)} image(s) could not be read; their rows are NaN:\n  "
             + "\n  ".join(listed),
             UnreadableImagesWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
     def _batch_size(self) -> int:

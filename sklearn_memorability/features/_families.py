@@ -29,6 +29,7 @@ from sklearn_memorability.features._weights import (
 )
 
 _N_CLASSES = 1000  # of the classifiers in torchvision
+_CAPTIONS = 256  # that go through a text tower at a time
 
 
 def get_backbone(backbone: str | nn.Module) -> Backbone:
@@ -216,42 +217,10 @@ def clip_backbone(name: str) -> Backbone:
     Backbone
     """
     open_clip = _extra("open_clip", "clip")
-    model, _, tag = name.partition("/")
-    config = open_clip.get_model_config(model)
-    if config is None:
-        hint = _did_you_mean(model, open_clip.list_models())
-        raise ValueError(f"backbone='clip:{name}' is not known to open_clip{hint}.")
-    tags = open_clip.list_pretrained_tags_by_model(model)
-    if tag and tag not in tags:
-        raise ValueError(f"backbone='clip:{name}': {model!r} is pretrained as {tags}.")
-    pretrained = open_clip.get_pretrained_cfg(model, tag) if tag else {}
-
-    def build(pretrained: str | None = None) -> nn.Module:
-        # Some towers would fetch weights of their own before the file's are put in.
-        return open_clip.create_model(
-            model,
-            pretrained=pretrained,
-            pretrained_image=False,
-            pretrained_text=False,
-            force_quick_gelu=bool(
-                tag and open_clip.get_pretrained_cfg(model, tag).get("quick_gelu")
-            ),
-            weights_only=True,
-        )
+    _, _, config, pretrained = _clip_settings(name)
 
     def load(layer: str, weights: Path | None) -> nn.Module:
-        if weights is None:
-            if not tag:
-                raise ValueError(
-                    f"backbone='clip:{name}' names no pretrained weights: say which "
-                    f"('clip:{model}/PRETRAINED', one of {tags}) or pass weights=<file>."
-                )
-            wanted = pretrained.get("hf_hub") or pretrained.get("url")
-            whole = _fetched(f"clip:{name}", wanted, partial(build, pretrained=tag))
-        else:
-            whole = build_drawn(build)
-            fill(whole, read_state_dict(weights), f"clip:{name}", weights)
-        return _ImageTower(whole).eval().float().requires_grad_(False)
+        return _ImageTower(_whole_clip(name, weights)).eval().float().requires_grad_(False)
 
     def make_preprocess() -> Preprocess:
         size = pretrained.get("image_size") or config["vision_cfg"].get("image_size", 224)
@@ -264,16 +233,104 @@ def clip_backbone(name: str) -> Backbone:
     return Backbone(f"clip:{name}", {"embedding": int(config["embed_dim"])}, load, make_preprocess)
 
 
+def clip_captions(
+    name: str, weights: Path | None, device: torch.device
+) -> Callable[[list[str]], torch.Tensor]:
+    """Return the text side of a CLIP model of open_clip.
+
+    Parameters
+    ----------
+    name : str
+        As in :func:`clip_backbone`.
+    weights : path or None
+        A file of the whole model's weights.
+    device : torch.device
+        Where to compute.
+
+    Returns
+    -------
+    callable
+        From captions to the joint embedding, of shape (n_captions, width), on the CPU,
+        not scaled to unit length.
+    """
+    open_clip = _extra("open_clip", "clip")
+    model, _, _, pretrained = _clip_settings(name)
+    whole: Any = _whole_clip(name, weights)
+    if _is_plain(whole):
+        whole.visual = nn.Identity()  # as large again, and not used
+    whole = whole.eval().float().requires_grad_(False).to(device)
+    wanted = pretrained.get("hf_hub") or pretrained.get("url")
+    # Some models' vocabularies are fetched, too.
+    tokenize = _fetched(f"clip:{name}", wanted, partial(open_clip.get_tokenizer, model))
+
+    def encode(captions: list[str]) -> torch.Tensor:
+        with torch.inference_mode():
+            parts = [
+                whole.encode_text(tokenize(captions[start : start + _CAPTIONS]).to(device)).cpu()
+                for start in range(0, len(captions), _CAPTIONS)
+            ]
+        return torch.cat(parts).float()
+
+    return encode
+
+
+def _clip_settings(name: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+    """Return a CLIP model's name, its tag, its configuration and that of its weights."""
+    open_clip = _extra("open_clip", "clip")
+    model, _, tag = name.partition("/")
+    config = open_clip.get_model_config(model)
+    if config is None:
+        hint = _did_you_mean(model, open_clip.list_models())
+        raise ValueError(f"backbone='clip:{name}' is not known to open_clip{hint}.")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if tag and tag not in tags:
+        raise ValueError(f"backbone='clip:{name}': {model!r} is pretrained as {tags}.")
+    return model, tag, config, open_clip.get_pretrained_cfg(model, tag) if tag else {}
+
+
+def _whole_clip(name: str, weights: Path | None) -> nn.Module:
+    """Return a CLIP model with both of its sides."""
+    open_clip = _extra("open_clip", "clip")
+    model, tag, _, settings = _clip_settings(name)
+
+    def build(pretrained: str | None = None) -> nn.Module:
+        # Some towers would fetch weights of their own before the file's are put in.
+        return open_clip.create_model(
+            model,
+            pretrained=pretrained,
+            pretrained_image=False,
+            pretrained_text=False,
+            force_quick_gelu=bool(settings.get("quick_gelu")),
+            weights_only=True,
+        )
+
+    if weights is None:
+        if not tag:
+            tags = open_clip.list_pretrained_tags_by_model(model)
+            raise ValueError(
+                f"backbone='clip:{name}' names no pretrained weights: say which "
+                f"('clip:{model}/PRETRAINED', one of {tags}) or pass weights=<file>."
+            )
+        wanted = settings.get("hf_hub") or settings.get("url")
+        return _fetched(f"clip:{name}", wanted, partial(build, pretrained=tag))
+    whole = build_drawn(build)
+    fill(whole, read_state_dict(weights), f"clip:{name}", weights)
+    return whole
+
+
+def _is_plain(whole: nn.Module) -> bool:
+    # Models of other classes put more into encode_image than their tower.
+    import open_clip
+
+    return isinstance(whole, open_clip.CLIP | open_clip.CustomTextCLIP)
+
+
 class _ImageTower(nn.Module):
     def __init__(self, whole: nn.Module) -> None:
         super().__init__()
-        import open_clip
-
-        # The text side is as large again and is not used; models of other classes put
-        # more into encode_image than their tower.
-        plain = isinstance(whole, open_clip.CLIP | open_clip.CustomTextCLIP)
-        self.tower: Any = whole.visual if plain else whole
-        self.plain = plain
+        self.plain = _is_plain(whole)
+        # The text side is as large again and is not used.
+        self.tower: Any = whole.visual if self.plain else whole
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """From pictures to the joint embedding, not scaled to unit length."""
@@ -348,7 +405,7 @@ def _extra(module: str, extra: str) -> Any:
         ) from error
 
 
-def _fetched(name: str, wanted: str | None, build: Callable[[], nn.Module]) -> nn.Module:
+def _fetched(name: str, wanted: str | None, build: Callable[[], Any]) -> Any:
     try:
         return build_drawn(build)
     except Exception as error:

@@ -67,11 +67,12 @@ class BalancedQuantileClassifierRegressor(
         (HL-Gauss [2]_, a form of label distribution learning [3]_); they tell the
         network which classes are near, so many classes do no harm.
     branches : tuple of int, mapping of str to columns, "auto" or None, default=None
-        The feature sets. A tuple gives their widths, such as ``(4096, 1024)``; a
-        mapping gives each one's columns as a slice, indices or feature names
-        (columns in none of them are not used); ``"auto"`` makes one of each prefix
-        ``prefix__`` of the feature names, as FeatureUnion and ColumnTransformer give
-        them with ``set_output``. None makes one branch of all columns.
+        The feature sets. A tuple gives their widths, such as ``(4096, 1024)``; one of
+        them may be -1, the columns that are left, as in ``(-1, 1024)``. A mapping gives
+        each one's columns as a slice, indices or feature names (columns in none of them
+        are not used); ``"auto"`` makes one of each prefix ``prefix__`` of the feature
+        names, as FeatureUnion and ColumnTransformer give them with ``set_output``. None
+        makes one branch of all columns.
     branch_sizes : sequence of int, default=(256,)
         Units of each layer of every branch.
     hidden_layer_sizes : sequence of int, default=(256,)

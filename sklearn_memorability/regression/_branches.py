@@ -17,8 +17,9 @@ def resolve_branches(
     ----------
     branches : None, "auto", sequence of int or mapping
         None is one branch with all columns; "auto" makes a branch of each prefix
-        ``prefix__`` of the feature names; widths cut the columns in order; a mapping
-        names each branch's columns by a slice, by indices or by feature names.
+        ``prefix__`` of the feature names; widths cut the columns in order, one of which
+        may be -1, the columns that are left; a mapping names each branch's columns by a
+        slice, by indices or by feature names.
     n_features : int
         The number of columns of X.
     feature_names : numpy.ndarray of str or None
@@ -44,9 +45,12 @@ def resolve_branches(
             str(name): _columns(str(name), columns, n_features, feature_names)
             for name, columns in branches.items()
         }
-    widths = list(branches)
+    widths = _with_the_rest(list(branches), n_features)
     if not is_sizes(widths):
-        raise ValueError(f"branches={branches!r} must be widths, whole numbers above zero.")
+        raise ValueError(
+            f"branches={branches!r} must be widths, whole numbers above zero; "
+            "one may be -1, the columns that are left."
+        )
     if sum(widths) != n_features:
         raise ValueError(
             f"branches={branches!r} are the widths of {sum(widths)} columns, but X has "
@@ -67,6 +71,26 @@ def is_sizes(values: Iterable[Any]) -> bool:
 def width(columns: Columns) -> int:
     """Return how many columns a branch has."""
     return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
+
+
+def _with_the_rest(widths: list[Any], n_features: int) -> list[Any]:
+    """Return the widths with the columns that are left in place of -1."""
+    rest = [i for i, w in enumerate(widths) if isinstance(w, int | np.integer) and w == -1]
+    others = [w for i, w in enumerate(widths) if i not in rest]
+    if not rest or not is_sizes(others):
+        return widths
+    if len(rest) > 1:
+        raise ValueError(
+            f"branches={tuple(widths)!r} has -1, the columns that are left, {len(rest)} times; "
+            "give the widths of all branches but one."
+        )
+    left = n_features - sum(others)
+    if left < 1:
+        raise ValueError(
+            f"branches={tuple(widths)!r} leaves no column for -1: the others take {sum(others)}, "
+            f"and X has n_features = {n_features}."
+        )
+    return [left if i in rest else w for i, w in enumerate(widths)]
 
 
 def _by_prefix(feature_names: np.ndarray | None) -> dict[str, list[int]]:

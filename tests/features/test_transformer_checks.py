@@ -28,7 +28,12 @@ from torch import nn
 from torchvision import transforms
 from torchvision.models import get_model
 
-from sklearn_memorability.features import FeatureCache, ImageFeatures, VGGFeatures
+from sklearn_memorability.features import (
+    CaptionEmbedding,
+    FeatureCache,
+    ImageFeatures,
+    VGGFeatures,
+)
 from sklearn_memorability.images import ImageReadError
 
 
@@ -74,6 +79,7 @@ TRANSFORMERS = {
         True,
     ),
     "own": (lambda files: _own(), 4, False),
+    "caption_embedding": (lambda files: CaptionEmbedding(), 1024, True),
 }
 
 
@@ -359,10 +365,10 @@ def test_the_contract(check, case):
 
 def test_how_many_checks_there_are():
     assert len(CHECKS) == 31
-    assert len(TRANSFORMERS) == 4
+    assert len(TRANSFORMERS) == 5
 
 
-@pytest.mark.parametrize("transformer", [ImageFeatures(), VGGFeatures()])
+@pytest.mark.parametrize("transformer", [ImageFeatures(), VGGFeatures(), CaptionEmbedding()])
 def test_what_scikit_learn_checks_of_it(transformer):
     # It says itself that it skips the others, about fifty, which feed tables of numbers.
     with pytest.warns(SkipTestWarning, match="requires input"):

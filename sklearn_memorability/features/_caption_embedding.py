@@ -1,0 +1,324 @@
+"""Pictures in the joint space of pictures and captions: the paper's IC features."""
+
+import copy
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sklearn_memorability.features._cache import FeatureCache
+from sklearn_memorability.features._extractor import ImageExtractor
+from sklearn_memorability.features._joint_space import ClipSpace, JointSpace, open_embedding
+from sklearn_memorability.images import as_image_list
+
+# Floor of a norm: a row of zeros stays one.
+_TINY = 1e-12
+# Pictures that are compared with all captions at a time.
+_COMPARED = 256
+
+
+class CaptionEmbedding(ImageExtractor):
+    """Pictures in a joint space of pictures and captions: the paper's IC features.
+
+    Section 2.1 of Squalli-Houssaini et al. (2018): a network's feature of a picture is
+    projected into a space in which pictures lie near the captions that describe them
+    [2]_. In the paper that takes VGG19's 4096 features to 1024; here, the network is the
+    one that the embedding was learned on.
+
+    Parameters
+    ----------
+    embedding : str, path-like or fitted embedding, default="flickr8k"
+        The joint space.
+
+        - ``"flickr8k"`` comes with the package; see
+          :func:`~sklearn_memorability.captions.load_embedding`.
+        - A ``.safetensors`` file that ``VisualSemanticEmbedding.save`` wrote.
+        - A fitted :class:`~sklearn_memorability.captions.VisualSemanticEmbedding`, or
+          another object with its ``transform``, ``transform_captions``,
+          ``n_features_in_``, ``n_components_`` and ``network_``. It is used as it is:
+          ``sklearn.base.clone`` of this transformer keeps it fitted. Where it is a value
+          of a search's grid, wrap it in ``sklearn.frozen.FrozenEstimator``.
+        - ``"clip:MODEL/PRETRAINED"``, a CLIP model of open_clip (extra ``clip``).
+    backbone : str or torch.nn.Module, optional
+        The network, as in :class:`ImageFeatures`. It is needed where an embedding of
+        your own does not say which one it was learned on.
+    with_cnn : bool, default=False
+        Whether the network's own features stand in front of the projected ones, for a
+        model of two branches: one decoding and one pass give both.
+    weights, preprocessing, crops, batch_size, device, precision, channels_last, cache, \
+    on_error, n_jobs, verbose
+        As in :class:`ImageFeatures`. None for ``preprocessing`` is what the embedding
+        was learned with. The cache keeps the network's features and shares them with
+        an :class:`ImageFeatures` of the same network.
+
+    Attributes
+    ----------
+    embedding_ : VisualSemanticEmbedding or object with its methods
+        The joint space, fitted.
+    n_components_ : int
+        Its width.
+    device_ : torch.device
+        Where the network is.
+    precision_ : {"float32", "bfloat16"}
+        What the network computes in.
+
+    See Also
+    --------
+    ImageFeatures : The network's features alone.
+    sklearn_memorability.pipelines.two_branch_regressor : Both kinds, a branch for each.
+
+    Notes
+    -----
+    A row of zeros comes of a picture whose features project to zero, a row of NaN of one
+    that can't be read (with ``on_error="nan"``). A pickle has the embedding in it only
+    where it is an object of your own; one given by its name or file is loaded again.
+
+    References
+    ----------
+    .. [1] H. Squalli-Houssaini, N. Q. K. Duong, M. Gwenaëlle, C.-H. Demarty, "Deep
+       learning for predicting image memorability", ICASSP 2018, section 2.1.
+    .. [2] R. Kiros, R. Salakhutdinov, R. S. Zemel, "Unifying visual-semantic embeddings
+       with multimodal neural language models", arXiv:1411.2539, 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_sample_images
+    >>> from sklearn_memorability.features import CaptionEmbedding
+    >>> pictures = load_sample_images().images
+    >>> embedding = CaptionEmbedding().fit(pictures)
+    >>> embedding.transform(pictures).shape
+    (2, 1024)
+    >>> captions = ["A red flower on a green plant.", "A man rides a bike."]
+    >>> [[(caption, cosine)], _] = embedding.describe(pictures, captions, k=1)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ImageExtractor._parameter_constraints,
+        "embedding": [str, os.PathLike, HasMethods(["transform", "transform_captions"])],
+        "backbone": [str, nn.Module, None],
+        "with_cnn": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        embedding: str | os.PathLike[str] | JointSpace = "flickr8k",
+        *,
+        backbone: str | nn.Module | None = None,
+        with_cnn: bool = False,
+        weights: str | os.PathLike[str] | None = None,
+        preprocessing: str | Callable[..., Any] | None = None,
+        crops: int = 1,
+        batch_size: int | str = "auto",
+        device: str | torch.device | None = None,
+        precision: str = "float32",
+        channels_last: bool = True,
+        cache: str | os.PathLike[str] | FeatureCache | None = None,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.embedding = embedding
+        self.backbone = backbone
+        self.with_cnn = with_cnn
+        self.weights = weights
+        self.preprocessing = preprocessing
+        self.crops = crops
+        self.batch_size = batch_size
+        self.device = device
+        self.precision = precision
+        self.channels_last = channels_last
+        self.cache = cache
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Load the embedding and its network; the pictures are counted, not read.
+
+        Parameters
+        ----------
+        X : list, tuple, array, Series or one-column DataFrame of n_images images
+            Paths, bytes, open files, PIL images, arrays or tensors; see
+            :func:`~sklearn_memorability.images.read_image`.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        FileNotFoundError
+            If the embedding, or ``weights``, is a file that does not exist.
+        WeightsUnavailableError
+            If the network's weights must be downloaded and can't be.
+        ImportError
+            If the network needs an extra that is not installed; names it.
+        ValueError
+            If a parameter is out of range, ``X`` holds no image, a file is damaged, or
+            the embedding is not fitted, does not tell its network, or was learned on
+            another one.
+        """
+        self._validate_params()
+        as_image_list(X)
+        space = open_embedding(self.embedding)
+        backbone, layer, preprocessing = self._network_of(space)
+        recipe, network = self._prepare(backbone, layer, preprocessing)
+        if network.width != space.n_features_in_:
+            raise ValueError(
+                f"The network {network.name!r} gives {network.width} features, but the embedding "
+                f"takes {space.n_features_in_}: pass backbone=<the network that it was learned on>."
+            )
+        self._keep(recipe, network)
+        self._space: JointSpace | None = space
+        # An embedding that can be opened again needs no room in a pickle.
+        named = isinstance(self.embedding, str | os.PathLike)
+        self._source = os.fspath(self.embedding) if named else None  # type: ignore[arg-type]
+        self._with_cnn = bool(self.with_cnn)
+        self.n_components_ = int(space.n_components_)
+        self._n_features_out = self.n_components_ + self._with_cnn * self._width
+        return self
+
+    def _network_of(self, space: JointSpace) -> tuple[str | nn.Module, str | None, Any]:
+        """Return the network, its layer and its preprocessing."""
+        known = space.network_
+        if not known or "backbone" not in known:
+            if self.backbone is None:
+                raise ValueError(
+                    "The embedding does not tell which network it was learned on: pass "
+                    'backbone="...", a network that gives its '
+                    f"{space.n_features_in_} features."
+                )
+            return self.backbone, None, self.preprocessing
+        if self.backbone is not None and self.backbone != known["backbone"]:
+            raise ValueError(
+                f"backbone={self.backbone!r} is not the network that the embedding was learned on, "
+                f"{known['backbone']!r}: leave backbone out."
+            )
+        preprocessing = self.preprocessing
+        if preprocessing is None:
+            preprocessing = known.get("preprocessing")
+            if self.weights is None and (preprocessing is not None or known.get("weights")):
+                # What would be downloaded are torchvision's, which give other features.
+                raise ValueError(
+                    f"The embedding was learned on weights of {known['backbone']!r} that can't be "
+                    f"downloaded ({known.get('weights') or preprocessing}): pass weights=<their "
+                    "file>."
+                )
+        return known["backbone"], known.get("layer"), preprocessing
+
+    @property
+    def embedding_(self) -> JointSpace:
+        """The joint space, opened again after unpickling."""
+        check_is_fitted(self)
+        if self._space is None:
+            self._space = open_embedding(self._source)
+        return self._space
+
+    def _finish(self, rows: np.ndarray) -> np.ndarray:
+        projected = self._project(rows)
+        return np.hstack([rows, projected]) if self._with_cnn else projected
+
+    def _project(self, rows: np.ndarray) -> np.ndarray:
+        was_read = ~np.isnan(rows).all(axis=1)
+        projected = np.full((len(rows), self.n_components_), np.nan, dtype=np.float32)
+        if was_read.any():
+            projected[was_read] = np.asarray(self.embedding_.transform(rows[was_read]))
+        return projected
+
+    def describe(
+        self, images: Any, candidate_captions: Sequence[str], k: int = 5
+    ) -> list[list[tuple[str, float]]]:
+        """Return the captions that lie nearest to each picture: what the embedding sees.
+
+        Parameters
+        ----------
+        images : list, tuple, array, Series or one-column DataFrame of n_images images
+            As for ``transform``.
+        candidate_captions : sequence of str
+            The captions to choose among; one that is there twice counts once.
+        k : int, default=5
+            How many to return of each picture.
+
+        Returns
+        -------
+        list of n_images lists of (str, float)
+            The captions with their cosines, from -1 to 1, the nearest first. The list of
+            an image that can't be read is empty (with ``on_error="nan"``).
+
+        Raises
+        ------
+        ImageReadError
+            With ``on_error="raise"``, at the first image that can't be read.
+        TypeError
+            If ``candidate_captions`` is a single string.
+        ValueError
+            If there is no candidate, ``k`` is not above zero, or the embedding has no
+            text side.
+        """
+        check_is_fitted(self)
+        if isinstance(candidate_captions, str):
+            raise TypeError("candidate_captions is a single string. Put it in a list.")
+        captions = list(dict.fromkeys(candidate_captions))
+        if not captions:
+            raise ValueError("candidate_captions is empty; give captions to choose among.")
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise ValueError(f"k={k!r} must be a whole number above zero.")
+        texts = self._of_captions(captions)
+        pictures = self._project(self._rows(images))
+        found: list[list[tuple[str, float]]] = []
+        for part in gen_batches(len(pictures), _COMPARED):
+            cosines = pictures[part] @ texts.T
+            best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+            found += [
+                [(captions[i], float(row[i])) for i in near if not np.isnan(row[i])]
+                for row, near in zip(cosines, best, strict=True)
+            ]
+        return found
+
+    def _of_captions(self, captions: list[str]) -> np.ndarray:
+        space = self.embedding_
+        if isinstance(space, ClipSpace):
+            space.place(self._recipe.weights, self.device_)
+        return np.asarray(space.transform_captions(captions))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the columns' names.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        numpy.ndarray of str
+            ``captionembedding0`` and so on; with ``with_cnn``, ``cnn__0`` and so on, then
+            ``ic__0`` and so on, by which ``branches="auto"`` finds the two.
+        """
+        names = super().get_feature_names_out(input_features)
+        if not self._with_cnn:
+            return names
+        cnn = [f"cnn__{i}" for i in range(self._width)]
+        return np.asarray([*cnn, *(f"ic__{i}" for i in range(self.n_components_))], dtype=object)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if state.get("_source") is not None:
+            state["_space"] = None
+        return state
+
+    def __sklearn_clone__(self) -> Self:
+        # A clone of an embedding would be unfitted, but here it is what is known already.
+        without = copy.copy(self)
+        without.embedding = ""
+        cloned = super(CaptionEmbedding, without).__sklearn_clone__()
+        cloned.embedding = self.embedding
+        return cloned

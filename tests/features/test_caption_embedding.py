@@ -1,0 +1,373 @@
+"""Pictures in the joint space: which network, what is projected, what is kept."""
+
+import json
+import pickle
+
+import numpy as np
+import open_clip
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVR
+from torch import nn
+from torchvision import transforms
+
+import sklearn_memorability.features._joint_space as module
+from sklearn_memorability.features import (
+    CaptionEmbedding,
+    FeatureCache,
+    ImageFeatures,
+    UnreadableImagesWarning,
+    VGGFeatures,
+)
+from sklearn_memorability.images import ImageReadError
+from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+
+
+class Space(BaseEstimator):
+    """A joint space such as VisualSemanticEmbedding learns."""
+
+    def __init__(self, n_features=1280, n_components=6, network="efficientnet_lite0", seed=0):
+        self.n_features = n_features
+        self.n_components = n_components
+        self.network = network
+        self.seed = seed
+
+    def fit(self, X=None, y=None):
+        chance = np.random.default_rng(self.seed)
+        size = (self.n_features, self.n_components)
+        self.image_weights_ = chance.normal(size=size).astype(np.float32)
+        self.n_features_in_, self.n_components_ = size
+        named = isinstance(self.network, str)
+        self.network_ = {"backbone": self.network} if named else self.network
+        return self
+
+    def transform(self, X):
+        assert np.isfinite(X).all()
+        return _unit(X @ self.image_weights_)
+
+    def transform_captions(self, captions):
+        rows = [np.random.default_rng(len(c)).normal(size=self.n_components) for c in captions]
+        return _unit(np.float32(rows))
+
+
+class Own(nn.Module):
+    def __init__(self, zero=False):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 8, stride=4)
+        self.factor = 0.0 if zero else 1.0
+
+    def forward(self, x):
+        return self.factor * self.layer(x).relu().mean(dim=(2, 3))
+
+
+SQUARE = transforms.Compose(
+    [transforms.Resize(40), transforms.CenterCrop(32), transforms.ToTensor()]
+)
+
+
+def _unit(rows):
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _own(**params):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Own(**params)
+
+
+@pytest.fixture
+def space():
+    return Space().fit()
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Names of the embeddings that were opened; there is "flickr8k", and any file."""
+    names = []
+
+    def load_embedding(name):
+        names.append(name)
+        return Space().fit()
+
+    monkeypatch.setattr(module, "load_embedding", load_embedding)
+    return names
+
+
+@pytest.fixture(scope="module")
+def cnn(photographs):
+    return ImageFeatures().fit_transform(photographs)
+
+
+def test_rows_are_the_projected_features(space, photographs, cnn):
+    transformer = CaptionEmbedding(space)
+    found = transformer.fit_transform(photographs)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, _unit(cnn @ space.image_weights_), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
+    assert transformer.embedding_ is space
+    assert transformer.n_components_ == 6
+    assert transformer.precision_ == "float32"
+
+
+def test_with_cnn_both_stand_side_by_side(space, photographs, cnn):
+    transformer = CaptionEmbedding(space, with_cnn=True).set_output(transform="pandas")
+    found = transformer.fit_transform(photographs)
+    assert found.shape == (2, 1286)
+    np.testing.assert_allclose(found.iloc[:, :1280], cnn, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        found.iloc[:, 1280:], CaptionEmbedding(space).fit_transform(photographs)
+    )
+    assert list(found.columns[[0, 1279, 1280, 1285]]) == ["cnn__0", "cnn__1279", "ic__0", "ic__5"]
+
+
+def test_its_names_make_two_branches(space, photographs):
+    rows = CaptionEmbedding(space, with_cnn=True).set_output(transform="pandas")
+    rows = rows.fit_transform(photographs * 4)
+    model = BalancedQuantileClassifierRegressor(2, branches="auto", max_epochs=1)
+    model.fit(rows, [0.1, 0.9] * 4)
+    assert len(model.net_.module_.branches) == 2
+
+
+def test_the_network_is_the_one_that_the_embedding_was_learned_on(vgg16_weights, photographs):
+    network = {"backbone": "vgg16", "layer": "fc6", "preprocessing": "caffe"}
+    space = Space(4096, network=network).fit()
+    found = CaptionEmbedding(space, weights=vgg16_weights).fit_transform(photographs)
+    features = VGGFeatures(layer="fc6", weights=vgg16_weights, preprocessing="caffe")
+    np.testing.assert_allclose(
+        found, space.transform(features.fit_transform(photographs)), atol=1e-4
+    )
+
+
+def test_preprocessing_of_ones_own_comes_first(space, photographs):
+    size = transforms.Compose([transforms.Resize((64, 64)), transforms.ToTensor()])
+    found = CaptionEmbedding(space, preprocessing=size).fit_transform(photographs)
+    cnn = ImageFeatures(preprocessing=size).fit_transform(photographs)
+    np.testing.assert_allclose(found, space.transform(cnn), atol=1e-4)
+
+
+def test_weights_that_cannot_be_downloaded_are_asked_for(photographs):
+    for network in (
+        {"backbone": "vgg19", "layer": "fc7", "preprocessing": "caffe"},
+        {"backbone": "vgg19", "weights": "/elsewhere/vgg19.pth"},
+    ):
+        with pytest.raises(ValueError, match=r"'vgg19' that can't be downloaded.*pass weights="):
+            CaptionEmbedding(Space(4096, network=network).fit()).fit(photographs)
+
+
+def test_a_space_that_does_not_know_its_network(photographs):
+    space = Space(4, network=None).fit()
+    with pytest.raises(ValueError, match=r'pass backbone="...", a network that gives its 4'):
+        CaptionEmbedding(space).fit(photographs)
+    network = _own()
+    found = CaptionEmbedding(space, backbone=network, preprocessing=SQUARE)
+    found = found.fit_transform(photographs)
+    expected = ImageFeatures(network, preprocessing=SQUARE).fit_transform(photographs)
+    np.testing.assert_allclose(found, space.transform(expected), atol=1e-5)
+
+
+def test_another_network_is_refused(space, photographs):
+    with pytest.raises(ValueError, match=r"backbone='vgg16' is not .* 'efficientnet_lite0'"):
+        CaptionEmbedding(space, backbone="vgg16").fit(photographs)
+    assert (
+        CaptionEmbedding(space, backbone="efficientnet_lite0").fit(photographs).n_components_ == 6
+    )
+
+
+def test_widths_that_differ_are_both_named(photographs):
+    with pytest.raises(ValueError, match=r"gives 1280 features, but the embedding takes 7"):
+        CaptionEmbedding(Space(7).fit()).fit(photographs)
+
+
+def test_an_embedding_that_is_not_fitted_is_refused(photographs):
+    with pytest.raises(ValueError, match=r"is not fitted.*FrozenEstimator"):
+        CaptionEmbedding(Space()).fit(photographs)
+    with pytest.raises(ValueError, match="'embedding' parameter"):
+        CaptionEmbedding(7).fit(photographs)
+
+
+def test_a_clone_keeps_the_embedding_fitted(space, photographs):
+    transformer = CaptionEmbedding(space, crops=5, cache=None).set_output(transform="pandas")
+    copied = clone(transformer.fit(photographs))
+    assert copied.embedding is space
+    assert copied.crops == 5
+    with pytest.raises(NotFittedError):
+        copied.transform(photographs)
+    assert isinstance(copied.fit_transform(photographs), pd.DataFrame)
+    assert transformer.embedding is space
+    nested = clone(make_pipeline(CaptionEmbedding(space), SVR()))
+    assert nested[0].embedding is space
+
+
+def test_searches_work(space, photographs):
+    pipeline = make_pipeline(CaptionEmbedding(space), SVR())
+    other = FrozenEstimator(Space(seed=1).fit())
+    grid = {"captionembedding__embedding": [FrozenEstimator(space), other], "svr__C": [0.1, 1]}
+    search = GridSearchCV(pipeline, grid, cv=2, scoring="neg_mean_absolute_error")
+    search.fit(photographs * 3, [0.1, 0.9] * 3)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_the_cache_is_shared_with_the_networks_features(space, photographs, cnn, tmp_path):
+    cache = FeatureCache(tmp_path)
+    ImageFeatures(cache=cache).fit_transform(photographs)
+    assert len(cache) == 2
+    transformer = CaptionEmbedding(space, cache=cache).fit(photographs)
+    transformer._recipe.load().features = None  # computing anything would fail
+    try:
+        found = transformer.transform(photographs)
+    finally:
+        del transformer._recipe.load().features
+    np.testing.assert_allclose(found, space.transform(cnn), atol=1e-5)
+    assert len(cache) == 2
+
+
+@pytest.mark.parametrize("with_cnn", [False, True])
+def test_images_that_cannot_be_read_are_rows_of_nan(space, photographs, with_cnn):
+    transformer = CaptionEmbedding(space, with_cnn=with_cnn, on_error="nan")
+    with pytest.warns(UnreadableImagesWarning, match="none"):
+        found = transformer.fit_transform([photographs[0], "none.jpg"])
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1]).all()
+    with pytest.warns(UnreadableImagesWarning):
+        assert np.isnan(transformer.transform(["none.jpg"])).all()
+
+
+def test_a_picture_without_features_gives_zeros(photographs):
+    space = Space(4, network=None).fit()
+    transformer = CaptionEmbedding(space, backbone=_own(zero=True), preprocessing=SQUARE)
+    assert np.array_equal(transformer.fit_transform(photographs), np.zeros((2, 6)))
+
+
+def test_processes_share_the_pictures(space, photographs):
+    transformer = CaptionEmbedding(space, with_cnn=True).fit(photographs)
+    expected = transformer.transform(photographs * 2)
+    found = transformer.set_params(n_jobs=2).transform(photographs * 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_parameters_count_from_the_next_fit(space, photographs):
+    transformer = CaptionEmbedding(space).fit(photographs)
+    before = transformer.transform(photographs)
+    other = Space(seed=1).fit()
+    transformer.set_params(embedding=other, with_cnn=True)
+    for same in (transformer, pickle.loads(pickle.dumps(transformer))):
+        np.testing.assert_allclose(same.transform(photographs), before, atol=1e-5)
+        assert len(same.get_feature_names_out()) == 6
+    assert transformer.fit(photographs).embedding_ is other
+    assert transformer.transform(photographs).shape == (2, 1286)
+
+
+def test_a_failed_fit_leaves_what_was_fitted(space, photographs):
+    transformer = CaptionEmbedding(space).fit(photographs)
+    with pytest.raises(ValueError, match="takes 7"):
+        transformer.set_params(embedding=Space(7).fit()).fit(photographs)
+    assert transformer.embedding_ is space
+    assert transformer.transform(photographs).shape == (2, 6)
+
+
+def test_named_embeddings_are_opened_again_after_pickling(opened, photographs, tmp_path):
+    file = tmp_path / "mine.safetensors"
+    for embedding in ("flickr8k", str(file), file):
+        opened.clear()
+        transformer = CaptionEmbedding(embedding)
+        assert opened == []  # not before fit
+        expected = transformer.fit_transform(photographs)
+        assert opened == [str(embedding)]
+        blob = pickle.dumps(transformer)
+        assert len(blob) < 2_000
+        # What is set afterwards is not what is opened.
+        unpickled = pickle.loads(blob).set_params(embedding="another")
+        np.testing.assert_allclose(unpickled.transform(photographs), expected, atol=1e-5)
+        assert opened == [str(embedding)] * 2
+        assert unpickled.embedding_.n_components_ == 6
+
+
+def test_an_object_is_in_the_pickle(space, photographs):
+    transformer = CaptionEmbedding(space).fit(photographs)
+    blob = pickle.dumps(transformer)
+    assert space.image_weights_.nbytes < len(blob) < space.image_weights_.nbytes + 4_000
+    found = pickle.loads(blob).transform(photographs)
+    np.testing.assert_allclose(found, transformer.transform(photographs), atol=1e-5)
+
+
+def test_describe_orders_captions_by_their_cosine(space, photographs, cnn):
+    captions = ["a", "a flower", "a house by a lake", "a flower"]
+    transformer = CaptionEmbedding(space, with_cnn=True).set_output(transform="pandas")
+    found = transformer.fit(photographs).describe(photographs, captions)
+    cosines = space.transform(cnn) @ space.transform_captions(captions[:3]).T
+    for i, near in enumerate(found):
+        assert [caption for caption, _ in near] == [captions[j] for j in np.argsort(-cosines[i])]
+        assert [cosine for _, cosine in near] == pytest.approx(sorted(cosines[i])[::-1], abs=1e-4)
+    assert transformer.describe(photographs, captions, k=1) == [near[:1] for near in found]
+    transformer.set_params(on_error="nan")
+    with pytest.warns(UnreadableImagesWarning):
+        assert transformer.describe([photographs[0], "none.jpg"], captions, k=2)[1] == []
+
+
+def test_what_describe_refuses(space, photographs):
+    transformer = CaptionEmbedding(space)
+    with pytest.raises(NotFittedError):
+        transformer.describe(photographs, ["a"])
+    with pytest.raises(NotFittedError):
+        _ = transformer.embedding_
+    transformer.fit(photographs)
+    with pytest.raises(TypeError, match="Put it in a list"):
+        transformer.describe(photographs, "a flower")
+    with pytest.raises(ValueError, match="candidate_captions is empty"):
+        transformer.describe(photographs, [])
+    for k in (0, 1.5):
+        with pytest.raises(ValueError, match=f"k={k}"):
+            transformer.describe(photographs, ["a"], k=k)
+    with pytest.raises(ImageReadError, match="row 0"):
+        transformer.describe(["none.jpg"], ["a"])
+
+
+TINY_CLIP = {
+    "embed_dim": 24,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture
+def tiny_clip(tmp_path):
+    path = tmp_path / "tiny-clip-ic.json"
+    path.write_text(json.dumps(TINY_CLIP), encoding="utf-8")
+    open_clip.add_model_config(path)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = open_clip.create_model("tiny-clip-ic").eval()
+    torch.save(network.state_dict(), tmp_path / "tiny.pt")
+    yield network, tmp_path / "tiny.pt"
+    open_clip.factory._MODEL_CONFIGS.pop("tiny-clip-ic", None)
+
+
+def test_clip_is_a_joint_space(tiny_clip, photographs):
+    network, weights = tiny_clip
+    captions = ["a red flower", "a tower in China", "two dogs"]
+    transform = open_clip.image_transform(32, is_train=False)
+    with torch.inference_mode():
+        batch = torch.stack([transform(Image.open(path)) for path in photographs])
+        pictures = network.encode_image(batch, normalize=True)
+        tokens = open_clip.get_tokenizer("tiny-clip-ic")(captions)
+        cosines = (pictures @ network.encode_text(tokens, normalize=True).T).numpy()
+    transformer = CaptionEmbedding("clip:tiny-clip-ic", weights=weights).fit(photographs)
+    np.testing.assert_allclose(transformer.transform(photographs), pictures, atol=1e-5)
+    assert transformer.n_components_ == 24
+    for fitted in (transformer, pickle.loads(pickle.dumps(transformer))):
+        for row, near in zip(cosines, fitted.describe(photographs, captions), strict=True):
+            assert [caption for caption, _ in near] == [captions[j] for j in np.argsort(-row)]
+            assert [cosine for _, cosine in near] == pytest.approx(sorted(row)[::-1], abs=1e-4)
+    assert len(pickle.dumps(transformer)) < 2_000
+
+
+def test_clip_that_open_clip_does_not_have(photographs):
+    with pytest.raises(ValueError, match="did you mean 'ViT-B-32'"):
+        CaptionEmbedding("clip:ViT-B-33/openai").fit(photographs)
