@@ -263,8 +263,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.device = device
         self.verbose = verbose
 
-    # A sentence model, too, is an estimator's parameter that is used as it is.
-    @_fit_context(prefer_skip_nested_validation=False)
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Self:
         """Learn the space from pictures and their captions.
 
@@ -296,18 +295,18 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             _, held = hold_out(len(X), None, self.validation_fraction, split_seed)
         is_held = np.isin(owner, held)
 
-        state = _State(self, [t for t, out in zip(texts, is_held, strict=True) if not out])
-        text, lengths = state.encode(texts)
+        language = _Language(self, [t for t, out in zip(texts, is_held, strict=True) if not out])
+        text, lengths = language.encode(texts)
         side = build_text_side(
             self.text_encoder,
-            n_inputs=state.n_inputs(text),
-            word_dim=state.word_dim,
+            n_inputs=language.n_inputs(text),
+            word_dim=language.word_dim,
             n_components=self.n_components,
             dropout=self.text_dropout,
             seeds=(seeds[0], seeds[1]),
         )
-        if state.vectors is not None:
-            set_word_vectors(side, *state.vectors)
+        if language.vectors is not None:
+            set_word_vectors(side, *language.vectors)
         rows = CaptionRows(X, text, owner, lengths)
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator.
@@ -321,10 +320,10 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             image_weights=fitted.image.weight.numpy().T.copy(),
             image_bias=fitted.image.bias.numpy().copy(),
             text_side=fitted.text,
-            vocabulary=state.vocabulary,
+            vocabulary=language.vocabulary,
             network=self.network,
         )
-        self._sentence_model = state.sentence_model
+        self._sentence_model = language.sentence_model
         self.history_ = net.history
         self.device_ = device
         return self
@@ -508,7 +507,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return tags
 
 
-class _State:
+class _Language:
     """What a fit knows of the language before it trains."""
 
     def __init__(self, embedding: VisualSemanticEmbedding, texts: list[str]) -> None:
