@@ -58,10 +58,11 @@ def test_links_to_files_lead_somewhere(link):
     assert (ROOT / link).is_file()
 
 
-def test_the_quickstart_says_what_is_wrong_with_a_folder(tmp_path):
+@pytest.mark.parametrize("example", ["plot_quickstart.py", "plot_captions.py"])
+def test_examples_say_what_is_wrong_with_a_folder(example, tmp_path):
     for folder, message in ((tmp_path, "no pictures in"), (tmp_path / "none", "no folder")):
         done = subprocess.run(
-            [sys.executable, ROOT / "examples" / "plot_quickstart.py", folder],
+            [sys.executable, ROOT / "examples" / example, folder],
             capture_output=True,
             text=True,
             check=False,
@@ -69,3 +70,17 @@ def test_the_quickstart_says_what_is_wrong_with_a_folder(tmp_path):
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_captions_example_takes_pictures_and_captions_of_ones_own(photographs, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "flower.jpg").write_bytes(photographs[1].read_bytes())
+    (tmp_path / "pictures" / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "captions.txt").write_text("A flower.\n\nA dog runs.\n", encoding="utf-8")
+    command = [sys.executable, ROOT / "examples" / "plot_captions.py", tmp_path / "pictures"]
+    options = ["--captions", tmp_path / "captions.txt", "--output", tmp_path / "captions.png"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+    found = [line.split(maxsplit=1)[-1] for line in done.stdout.splitlines()]
+    assert found[:4] == ["broken.jpg", "flower.jpg", "A flower.", "A dog runs."]
+    assert (tmp_path / "captions.png").stat().st_size > 10_000
+    assert "broken.jpg" in done.stderr
