@@ -59,9 +59,9 @@ class StoredEmbedding(BaseEstimator):
         kind = self.text_encoder if isinstance(self.text_encoder, str) else "sentences"
         settings: dict[str, Any] = {
             "parameters": {
-                k: v
-                for k, v in self.get_params(deep=False).items()
-                if k not in _NOT_STORED and isinstance(v, bool | int | float | str | None)
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in self.get_params(deep=False).items()
+                if name not in _NOT_STORED
             },
             "network": self.network_,
             "text_encoder": None if self.text_side_ is None else kind,

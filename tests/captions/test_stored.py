@@ -245,3 +245,10 @@ def test_vsepp_checkpoints_are_read(tmp_path):
     rows = torch.nn.functional.normalize(rows)
     np.testing.assert_allclose(space.transform(pictures.numpy()), rows, atol=1e-6)
     assert space.network_ == {"backbone": "vgg19"}
+
+
+def test_parameters_of_a_search_are_kept_as_plain_numbers(tmp_path):
+    space = fitted(margin=np.float64(0.3), batch_size=np.int64(16))
+    space.save(tmp_path / "space.safetensors")
+    again = load_embedding(tmp_path / "space.safetensors")
+    assert (again.margin, again.batch_size) == (0.3, 16)
