@@ -51,7 +51,7 @@ def caption_recall(
     >>> from sklearn_memorability.captions import caption_recall
     >>> found = caption_recall(np.eye(3), np.eye(3)[[0, 1, 1, 2]], [0, 1, 2, 2], k=(1, 2))
     >>> found.image_to_text.round(2), found.text_to_image.round(2)
-    (array([1., 1.]), array([0.75, 0.75]))
+    (array([0.67, 1.  ]), array([0.75, 0.75]))
     """
     pictures, captions = np.asarray(pictures), np.asarray(captions)
     owner = np.asarray(picture_of_caption)
