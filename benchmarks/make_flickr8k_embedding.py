@@ -14,7 +14,6 @@ written, and the file's size and SHA-256. Needs MEMORABILITY_TEST_DATA with ``fl
 """
 
 import argparse
-import csv
 import hashlib
 import os
 from pathlib import Path
@@ -22,10 +21,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from retrieval import Split, flickr8k
 
 from sklearn_memorability.captions import VisualSemanticEmbedding, _bundled
 from sklearn_memorability.captions._network import BagEncoder
-from sklearn_memorability.features import ImageFeatures
 
 N_COMPONENTS = 1024
 SETTINGS = {
@@ -42,19 +41,6 @@ SETTINGS = {
     "early_stopping": False,
     "network": "efficientnet_lite0",
 }
-
-Split = tuple[np.ndarray, list[list[str]]]
-
-
-def flickr8k(folder: Path, name: str, cache: str | None) -> Split:
-    """Return features and captions of one split."""
-    captions: dict[str, list[str]] = {}
-    with (folder / f"captions_{name}.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            captions.setdefault(row["image"], []).append(row["caption"])
-    paths = [folder / "images" / image for image in captions]
-    features = ImageFeatures("efficientnet_lite0", cache=cache, verbose=1).fit_transform(paths)
-    return features, list(captions.values())
 
 
 def train(seed: int, split: Split) -> VisualSemanticEmbedding:
@@ -126,7 +112,7 @@ def main() -> None:
     folder = Path(os.environ.get("MEMORABILITY_TEST_DATA", "")) / "flickr8k"
     if not folder.is_dir():
         parser.error("no flickr8k in MEMORABILITY_TEST_DATA")
-    learned = flickr8k(folder, "train", arguments.cache)
+    learned, judged = flickr8k(folder, arguments.cache)
     if arguments.develop:
         order = np.random.default_rng(0).permutation(len(learned[0]))
         parts = [
@@ -134,8 +120,6 @@ def main() -> None:
             for part in (order[:1000], order[1000:])
         ]
         judged, learned = parts
-    else:
-        judged = flickr8k(folder, "dev", arguments.cache)
     members = Parallel(arguments.jobs)(
         delayed(train)(seed, learned) for seed in range(arguments.members)
     )

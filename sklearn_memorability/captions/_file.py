@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -73,8 +72,3 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{str(path)!r} is damaged: {name} is not finite.")
     return tensors, settings
-
-
-def as_array(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor's values in an array of its own."""
-    return tensor.detach().cpu().numpy().copy()

@@ -1,6 +1,6 @@
 """The estimator that learns a space in which pictures lie beside their captions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,42 +14,28 @@ from sklearn.base import (
 from sklearn.utils import Bunch, Tags, check_random_state, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch import NeuralNet
-from skorch.callbacks import GradientNormClipping
 
 from sklearn_memorability._torch import draw_seeds, resolve_device
 from sklearn_memorability._training import (
     OPTIMIZERS,
     hold_out,
-    optimizer_settings,
-    stop_early,
     train,
 )
-from sklearn_memorability.captions._batches import CaptionBatches, CaptionRows
-from sklearn_memorability.captions._network import JointNetwork, RankingLoss
-from sklearn_memorability.captions._progress import Progress
+from sklearn_memorability.captions._batches import CaptionRows
+from sklearn_memorability.captions._language import Language, numbered
+from sklearn_memorability.captions._net import CAPTIONS_AT_A_TIME, build_net, unit
 from sklearn_memorability.captions._recall import caption_recall
 from sklearn_memorability.captions._stored import StoredEmbedding
 from sklearn_memorability.captions._text import (
     build_text_side,
-    get_sentence_model,
-    is_worded,
     on_cpu,
     set_word_vectors,
 )
 from sklearn_memorability.captions._words import (
-    FIRST_WORD,
     TOKENIZERS,
     Tokenizer,
     as_captions,
-    count_words,
-    find_vectors,
-    get_tokenizer,
-    number_words,
 )
-
-_CAPTIONS_AT_A_TIME = 512
-_LEAST_NORM = 1e-12
 
 
 class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, StoredEmbedding):
@@ -128,7 +114,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     device : str, torch.device or None, default=None
         Where to train. None takes the best there is: CUDA, MPS, then the CPU.
     verbose : int, default=0
-        Above 0, a progress bar.
+        Above 0, a progress bar, and the loss and recall after each epoch.
 
     Attributes
     ----------
@@ -295,7 +281,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             _, held = hold_out(len(X), None, self.validation_fraction, split_seed)
         is_held = np.isin(owner, held)
 
-        language = _Language(self, [t for t, out in zip(texts, is_held, strict=True) if not out])
+        language = Language(self, [t for t, out in zip(texts, is_held, strict=True) if not out])
         text, lengths = language.encode(texts)
         side = build_text_side(
             self.text_encoder,
@@ -311,7 +297,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator.
         self.__dict__.pop("image_weights_", None)
-        net = self._net(side, rows, np.flatnonzero(is_held), len(texts), seeds[2:], device)
+        net = build_net(self, side, rows, np.flatnonzero(is_held), seeds[2:], device)
         places = np.flatnonzero(~is_held)
         train(net, places, owner[places])
 
@@ -328,54 +314,6 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.device_ = device
         return self
 
-    def _net(
-        self,
-        side: torch.nn.Module,
-        rows: CaptionRows,
-        held: np.ndarray,
-        n_captions: int,
-        seeds: Sequence[int],
-        device: torch.device,
-    ) -> NeuralNet:
-        init_seed, dropout_seed, shuffle_seed = seeds
-        callbacks: list[Any] = []
-        if self.max_grad_norm is not None:
-            callbacks.append(("clip", GradientNormClipping(self.max_grad_norm)))
-        if len(held):
-
-            def valid_recall(net: NeuralNet) -> float:
-                return _recall_on(net, rows, held).sum
-
-            callbacks += stop_early("valid_recall", valid_recall, self.patience)
-        if self.verbose:
-            n_batches = -(-(n_captions - len(held)) // self.batch_size) * self.max_epochs
-            callbacks.append(("progress", Progress(n_batches, "valid_recall")))
-        return NeuralNet(
-            JointNetwork,
-            module__n_features=rows.features.shape[1],
-            module__n_components=self.n_components,
-            module__text=side,
-            module__dropout=self.dropout,
-            module__init_seed=init_seed,
-            module__dropout_seed=dropout_seed,
-            criterion=RankingLoss,
-            criterion__negatives=self.negatives,
-            criterion__margin=self.margin,
-            criterion__temperature=self.temperature,
-            lr=self.lr,
-            optimizer__weight_decay=self.weight_decay,
-            **optimizer_settings(self.optimizer, device),
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            iterator_train=CaptionBatches,
-            iterator_train__rows=rows,
-            iterator_train__seed=shuffle_seed,
-            train_split=None,
-            callbacks=callbacks,
-            callbacks__print_log=None,
-            device=str(device),
-        )
-
     def transform(self, X: Any) -> np.ndarray:
         """Project pictures into the space.
 
@@ -391,7 +329,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return _unit(_unit(X) @ self.image_weights_ + self.image_bias_)
+        return unit(unit(X) @ self.image_weights_ + self.image_bias_)
 
     def transform_captions(self, captions: Sequence[str]) -> np.ndarray:
         """Encode captions into the space.
@@ -426,10 +364,10 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         else:
             text = self._numbers(texts)
         parts = []
-        for part in gen_batches(len(texts), _CAPTIONS_AT_A_TIME):
+        for part in gen_batches(len(texts), CAPTIONS_AT_A_TIME):
             with torch.inference_mode():
                 parts.append(self.text_side_(torch.from_numpy(text[part])).numpy())
-        return _unit(np.concatenate(parts))
+        return unit(np.concatenate(parts))
 
     def rank(self, X: Any, captions: Sequence[str], k: int | None = None) -> np.ndarray:
         """Order captions for each picture.
@@ -491,7 +429,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _numbers(self, texts: Sequence[str]) -> np.ndarray:
         vocabulary: Any = self.vocabulary_
-        return _numbered(texts, self.tokenizer, vocabulary, self._prefix)[0]
+        return numbered(texts, self.tokenizer, vocabulary, self._prefix)[0]
 
     @property
     def _n_features_out(self) -> int:
@@ -505,65 +443,3 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-class _Language:
-    """What a fit knows of the language before it trains."""
-
-    def __init__(self, embedding: VisualSemanticEmbedding, texts: list[str]) -> None:
-        self.vocabulary: dict[str, int] | None = None
-        self.vectors: tuple[np.ndarray, np.ndarray] | None = None
-        self.sentence_model: Callable[[Sequence[str]], np.ndarray] | None = None
-        self.word_dim = embedding.word_dim
-        self.tokenizer = embedding.tokenizer
-        if not is_worded(embedding.text_encoder):
-            self.sentence_model = get_sentence_model(embedding.text_encoder)
-            return
-        if embedding.text_encoder not in {"lstm", "gru", "bow"}:
-            get_sentence_model(embedding.text_encoder)  # which says what there is
-        cut = get_tokenizer(self.tokenizer)
-        self.vocabulary = count_words(map(cut, texts), embedding.max_words, embedding.min_count)
-        if embedding.word_vectors is not None:
-            self.vectors = find_vectors(embedding.word_vectors, self.vocabulary)
-            self.word_dim = self.vectors[1].shape[1]
-
-    def encode(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return what the language side is given for captions, and their lengths."""
-        if self.sentence_model is not None:
-            return self.sentence_model(texts), None
-        assert self.vocabulary is not None  # noqa: S101 # for the type checker
-        return _numbered(texts, self.tokenizer, self.vocabulary, ())
-
-    def n_inputs(self, text: np.ndarray) -> int:
-        """Return how many words there are, or how wide a sentence embedding is."""
-        return text.shape[1] if self.vocabulary is None else len(self.vocabulary) + FIRST_WORD
-
-
-def _numbered(
-    texts: Sequence[str],
-    tokenizer: str | Tokenizer,
-    vocabulary: Mapping[str, int],
-    prefix: Sequence[str],
-) -> tuple[np.ndarray, np.ndarray]:
-    cut = get_tokenizer(tokenizer)
-    words = [[*prefix, *cut(text)] for text in texts]
-    return number_words(words, vocabulary), np.array([len(w) for w in words])
-
-
-def _recall_on(net: NeuralNet, rows: CaptionRows, captions: np.ndarray) -> Bunch:
-    """Return the recall of a net in training on some captions and their pictures."""
-    pictures, owner = np.unique(rows.owner[captions], return_inverse=True)
-    module = net.module_.eval()
-    with torch.inference_mode():
-        X = torch.from_numpy(rows.features[pictures]).to(net.device)
-        image = module.image(torch.nn.functional.normalize(X)).cpu().numpy()
-        text = [
-            module.text(rows.batch(captions[part])[0]["text"].to(net.device)).cpu().numpy()
-            for part in gen_batches(len(captions), _CAPTIONS_AT_A_TIME)
-        ]
-    return caption_recall(_unit(image), _unit(np.concatenate(text)), owner)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(norms, _LEAST_NORM)
