@@ -1,19 +1,14 @@
 """A user's own pictures: a folder, and a table of scores."""
 
-import csv
-import math
 import os
-from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from sklearn_memorability.datasets._bunch import picture_set
+from sklearn_memorability.datasets._tables import find_pictures, read_scores, read_table
 from sklearn_memorability.images import list_images
-
-_SHOWN = 5
 
 
 def load_image_folder(
@@ -23,8 +18,10 @@ def load_image_folder(
     image_column: str = "image",
     score_column: str = "score",
     group_column: str | None = None,
+    weight_column: str | None = None,
     score_range: tuple[float, float] = (0.0, 1.0),
     return_X_y: bool = False,
+    as_frame: bool = False,
 ) -> Any:
     """Load a folder of pictures and, if given, the table of their scores.
 
@@ -45,18 +42,25 @@ def load_image_folder(
     group_column : str, optional
         A column that says which pictures belong together (of one object, one place)
         and must not be split between training and test.
+    weight_column : str, optional
+        A column with the number of responses that each score rests on; pass it on as
+        ``sample_weight``.
     score_range : tuple of two floats, default=(0.0, 1.0)
         The least and the largest score there can be. Hit rates lie in (0, 1),
         hit rate - false-alarm rate in (-1, 1).
     return_X_y : bool, default=False
         Whether to return ``(images, target)`` alone.
+    as_frame : bool, default=False
+        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame with
+        all columns. Needs pandas.
 
     Returns
     -------
     sklearn.utils.Bunch or tuple
-        With ``images``, a list of :class:`pathlib.Path` in the table's order;
-        ``target``, an array of as many scores, or None; ``groups``, an array of labels,
-        or None; ``target_names`` and ``DESCR``.
+        With ``images``, a list of :class:`pathlib.Path` in the table's order; ``target``,
+        ``groups`` and ``weights``, arrays with an entry each, or None; ``score_range``,
+        ``target_names``, ``frame`` and ``DESCR``. ``counts``, ``cv``, ``validation``,
+        ``consistency`` and ``ceiling``, which published sets have, are None.
 
     Raises
     ------
@@ -80,115 +84,34 @@ def load_image_folder(
     """
     root = Path(folder)
     listed = list_images(root)
-    target = groups = None
+    target = groups = weights = None
     if scores is None:
-        if return_X_y:
-            raise ValueError("return_X_y=True needs a table of scores.")
         images = listed
         if not images:
             raise ValueError(f"Found no images in the folder {os.fspath(root)!r}.")
     else:
-        table = _read_table(scores)
-        wanted = [image_column, score_column] + ([group_column] if group_column else [])
-        unknown = [name for name in wanted if name not in table]
+        table = read_table(scores)
+        wanted = [image_column, score_column, group_column, weight_column]
+        unknown = [name for name in wanted if name is not None and name not in table]
         if unknown:
             raise ValueError(
                 f"The table has no column {', '.join(map(repr, unknown))}; it has "
-                f"{list(table)}. Say which to use with image_column, score_column and "
-                "group_column."
+                f"{list(table)}. Say which to use with image_column, score_column, "
+                "group_column and weight_column."
             )
-        images = _find_pictures(root, [str(name) for name in table[image_column]], image_column)
-        target = _read_scores(table[score_column], score_column, score_range)
+        images = find_pictures(root, [str(name) for name in table[image_column]], image_column)
+        target = read_scores(table[score_column], score_column, score_range)
         groups = np.asarray(table[group_column]) if group_column else None
-    if return_X_y:
-        return images, target
-    return Bunch(
+        if weight_column:
+            weights = read_scores(table[weight_column], weight_column, (0.0, np.inf))
+    return picture_set(
         images=images,
         target=target,
         groups=groups,
-        target_names=[score_column],
+        weights=weights,
+        target_name=score_column,
+        score_range=score_range,
         DESCR=f"{len(images)} pictures of the folder {os.fspath(root)}",
+        return_X_y=return_X_y,
+        as_frame=as_frame,
     )
-
-
-def _read_table(scores: Any) -> dict[str, list[Any]]:
-    if not isinstance(scores, str | os.PathLike):
-        return {str(name): list(scores[name]) for name in getattr(scores, "columns", scores)}
-    path = Path(scores)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no table of scores at {os.fspath(path)!r}.")
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        # Spreadsheet programs write a byte-order mark, which would join the first name.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file, delimiter=separator, strict=True)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{os.fspath(path)!r} can't be read as a table: {error}") from error
-    rows = [row for row in rows if row]
-    _refuse(
-        (f"row {i}" for i, row in enumerate(rows, 1) if len(row) != len(header)),
-        f"{os.fspath(path)!r} has rows without exactly {len(header)} columns",
-    )
-    _refuse(
-        (repr(name) for name, count in Counter(header).items() if count > 1),
-        f"{os.fspath(path)!r} has columns of the same name",
-    )
-    if not rows:
-        raise ValueError(f"The table {os.fspath(path)!r} has no rows.")
-    return {name.strip(): [row[i] for row in rows] for i, name in enumerate(header)}
-
-
-def _find_pictures(root: Path, names: list[str], column: str) -> list[Path]:
-    if not names:
-        raise ValueError("The table has no rows.")
-    places: dict[str, int] = {}
-    twice = []
-    for row, name in enumerate(names, 1):
-        key = str(PurePosixPath(name))
-        if key in places:
-            twice.append(f"{name!r} in rows {places[key]} and {row}")
-        places.setdefault(key, row)
-    _refuse(twice, f"Column {column!r} names pictures more than once")
-    inside = root.resolve()
-    paths = [root / name for name in names]
-    _refuse(
-        (
-            f"{name!r} in row {row}"
-            for row, (name, path) in enumerate(zip(names, paths, strict=True), 1)
-            if not path.resolve().is_relative_to(inside)
-        ),
-        f"Column {column!r} names files outside the folder",
-    )
-    missing = [
-        f"{name!r} in row {row}"
-        for row, (name, path) in enumerate(zip(names, paths, strict=True), 1)
-        if not path.is_file()
-    ]
-    _refuse(missing, f"Pictures are missing from {os.fspath(root)!r}", FileNotFoundError)
-    return paths
-
-
-def _read_scores(values: list[Any], column: str, score_range: tuple[float, float]) -> np.ndarray:
-    low, high = score_range
-    target = np.full(len(values), np.nan)
-    for i, value in enumerate(values):
-        try:
-            target[i] = float(value)
-        except (TypeError, ValueError):
-            continue
-    _refuse(
-        (f"{values[i]!r} in row {i + 1}" for i, y in enumerate(target) if not math.isfinite(y)),
-        f"Column {column!r} has scores that are no numbers",
-    )
-    _refuse(
-        (f"{y:g} in row {i}" for i, y in enumerate(target, 1) if not low <= y <= high),
-        f"Column {column!r} has scores outside score_range=({low:g}, {high:g})",
-    )
-    return target
-
-
-def _refuse(found: Iterable[str], what: str, error: type[Exception] = ValueError) -> None:
-    found = list(found)
-    if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise error(f"{what}: {', '.join(found[:_SHOWN])}{more}.")
