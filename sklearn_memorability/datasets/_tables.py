@@ -101,7 +101,7 @@ def find_pictures(
     refuse(twice, f"Column {column!r} names pictures more than once")
     inside = root.resolve()
     paths = [root / name for name in names]
-    places = {name: path for name, path in zip(names, paths, strict=True)}
+    places = dict(zip(names, paths, strict=True))
     rows = {name: first_row[str(PurePosixPath(name))] for name in places}
     refuse(
         (
