@@ -1,0 +1,390 @@
+import builtins
+import io
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.utils import Bunch
+
+from sklearn_memorability.images import ImageReadError
+from sklearn_memorability.inspection import ImageGridDisplay
+
+# Scores whose order is easy to see: 3, 1, 5 lead; 4, 0, 2 trail.
+Y_TRUE = [0.2, 0.8, 0.3, 0.9, 0.1, 0.7]
+Y_PRED = [0.50, 0.60, 0.45, 0.40, 0.35, 0.65]
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_left():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def six():
+    """Six grey pictures; the shade tells the place."""
+    return [np.full((6, 6), 40 * i, dtype=np.uint8) for i in range(6)]
+
+
+def _texts(display):
+    return [
+        [tuple(text and text.get_text() for text in pair) for pair in row] for row in display.texts_
+    ]
+
+
+def _shades(display):
+    return [
+        [int(axes.images[0].get_array()[0, 0, 0]) // 40 for axes in row if axes.images]
+        for row in display.axes_
+    ]
+
+
+def _names(display):
+    return [row[0].get_title(loc="left") for row in display.axes_]
+
+
+def _caption(display):
+    (text,) = display.figure_.texts
+    return text.get_text()
+
+
+def test_the_most_and_the_least_memorable_are_drawn_with_both_scores(six):
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=2)
+    assert _shades(display) == display.indices == [[3, 1], [4, 0]]
+    assert _texts(display) == [
+        [("0.90", "0.40"), ("0.80", "0.60")],
+        [("0.10", "0.35"), ("0.20", "0.50")],
+    ]
+    assert _names(display) == ["Most memorable", "Least memorable"]
+    assert " ".join(_caption(display).split()) == (
+        "Top left: true score. Top right: predicted score"
+    )
+
+
+def test_labels_are_in_the_corners_of_their_picture(six):
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=1)
+    (true, predicted), *_ = display.texts_[0]
+    axes = display.axes_[0, 0]
+    assert true.axes is predicted.axes is axes
+    renderer = display.figure_.canvas.get_renderer()
+    display.figure_.draw(renderer)
+    place = axes.get_window_extent(renderer)
+    left, right = (text.get_bbox_patch().get_window_extent(renderer) for text in (true, predicted))
+    assert place.x0 < left.x0 < left.x1 < right.x0 < right.x1 < place.x1
+    assert left.y0 > (place.y0 + place.y1) / 2
+    assert right.y1 < place.y1 + 1
+
+
+def test_the_predicted_scores_can_choose(six):
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=2, by="predicted")
+    assert _shades(display) == [[5, 1], [4, 3]]
+    assert _names(display) == ["Predicted most memorable", "Predicted least memorable"]
+
+
+def test_the_errors_can_choose(six):
+    # y_pred - y_true: .30, -.20, .15, -.50, .25, -.05
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=2, by="error")
+    assert _shades(display) == [[0, 4], [3, 1]]
+    assert _names(display) == ["Most overestimated", "Most underestimated"]
+
+
+def test_an_underestimate_is_never_called_an_overestimate(six):
+    lower = np.subtract(Y_TRUE, [0.05, 0.01, 0.02, 0.03, 0.04, 0])
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, lower, by="error")
+    assert _names(display) == ["Most underestimated"]
+    assert _shades(display) == [[0, 4, 3, 2, 1]]
+    with pytest.raises(ValueError, match="equals y_true everywhere"):
+        ImageGridDisplay.from_predictions(six, Y_TRUE, Y_TRUE, by="error")
+
+
+def test_one_kind_of_score_is_enough(six):
+    true = ImageGridDisplay.from_predictions(six, Y_TRUE, n_images=1)
+    assert _texts(true) == [[("0.90", None)], [("0.10", None)]]
+    assert _caption(true) == "Top left: true score"
+    predicted = ImageGridDisplay.from_predictions(six, y_pred=Y_PRED, n_images=1)
+    assert _texts(predicted) == [[(None, "0.65")], [(None, "0.35")]]
+    assert _caption(predicted) == "Top right: predicted score"
+
+
+def test_predictions_are_scaled_over_all_that_are_given(six):
+    # The lowest (.35) and the highest (.65) prediction are not among those drawn.
+    y_true = [0.9, 0.5, 0.1, 0.5, 0.5, 0.5]
+    display = ImageGridDisplay.from_predictions(six, y_true, Y_PRED, n_images=1, normalize=True)
+    # (.50 - .35) / .30 and (.45 - .35) / .30
+    assert display.y_pred[0] == pytest.approx([1 / 2])
+    assert display.y_pred[1] == pytest.approx([1 / 3])
+    assert _texts(display) == [[("0.90", "0.50")], [("0.10", "0.33")]]
+    assert " ".join(_caption(display).split()).endswith("predicted score, scaled to 0–1")
+
+
+def test_predictions_that_are_all_alike_are_scaled_to_zero(six):
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, [0.7] * 6, n_images=1, normalize=True)
+    assert _texts(display) == [[("0.90", "0.00")], [("0.10", "0.00")]]
+
+
+def test_equal_scores_keep_the_order_of_the_images(six):
+    display = ImageGridDisplay.from_predictions(six, [0.5] * 6, n_images=2)
+    assert display.indices == [[0, 1], [2, 3]]
+    display = ImageGridDisplay.from_predictions(six, [0.5, 0.9, 0.1, 0.9, 0.1, 0.5], n_images=3)
+    assert display.indices == [[1, 3, 0], [2, 4, 5]]
+
+
+def test_of_few_pictures_none_is_drawn_twice(six):
+    display = ImageGridDisplay.from_predictions(six[:5], Y_TRUE[:5], n_images=6)
+    assert display.indices == [[3, 1, 2], [4, 0]]
+    assert [axes.axison for axes in display.axes_.flat] == [True] * 5 + [False]
+    alone = ImageGridDisplay.from_predictions(six[:1], Y_TRUE[:1])
+    assert alone.indices == [[0]]
+    assert _names(alone) == ["Most memorable"]
+
+
+def test_scores_are_written_as_asked_and_never_as_minus_zero(six):
+    display = ImageGridDisplay.from_predictions(six[:2], [0.1234, -0.001])
+    assert _texts(display) == [[("0.12", None)], [("0.00", None)]]
+    display = ImageGridDisplay.from_predictions(six[:2], [0.1234, -0.001], values_format=".3f")
+    assert _texts(display) == [[("0.123", None)], [("-0.001", None)]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "needs y_true; give it, or y_pred"),
+        ({"y_true": Y_TRUE[:5]}, "y_true has 5 scores for 6 images"),
+        ({"y_pred": [*Y_PRED, 0.1]}, "y_pred has 7 scores for 6 images"),
+        ({"y_true": [0.1, np.nan, 0.3, np.inf, 0, 0]}, "finite; found nan in row 1, inf in row 3"),
+        ({"y_true": [np.nan] * 6}, "nan in row 4 and 1 more"),
+        ({"y_true": np.ones((6, 2))}, "1d array"),
+        ({"y_true": Y_TRUE, "n_images": 0}, "n_images == 0, must be >= 1"),
+        ({"y_true": Y_TRUE, "by": "score"}, "'true', 'predicted', 'error'.*'score'"),
+        ({"y_true": Y_TRUE, "by": "predicted"}, "by='predicted'.* needs y_pred"),
+        ({"y_true": Y_TRUE, "by": "error"}, "by='error'.* needs y_pred"),
+        ({"y_true": Y_TRUE, "normalize": True}, "normalize=True needs y_pred"),
+        ({"y_pred": Y_PRED, "by": "true"}, "by='true' needs y_true"),
+        (
+            {"y_true": Y_TRUE, "y_pred": Y_PRED, "by": "error", "normalize": True},
+            "leave out normalize=True",
+        ),
+        (
+            {"y_true": Y_TRUE, "figsize": (0.1, 0.1)},
+            "0.1 x 0.1 inches is too small for 2 rows of 3",
+        ),
+        ({"y_true": Y_TRUE, "values_format": "%d"}, "[Ff]ormat"),
+    ],
+)
+def test_what_is_wrong_is_named_and_leaves_no_figure(six, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ImageGridDisplay.from_predictions(six, **arguments)
+    assert plt.get_fignums() == []
+
+
+def test_a_number_of_images_that_is_no_integer_is_a_type_error(six):
+    with pytest.raises(TypeError, match="n_images must be an instance of int"):
+        ImageGridDisplay.from_predictions(six, Y_TRUE, n_images=2.0)
+
+
+class _Model:
+    def __init__(self):
+        self.asked = []
+
+    def predict(self, X):
+        self.asked.append(X)
+        return np.array(Y_PRED)
+
+
+def test_an_estimator_predicts_all_pictures_once(six):
+    model, images = _Model(), pd.Series(six)
+    display = ImageGridDisplay.from_estimator(model, images, Y_TRUE, n_images=1, normalize=True)
+    assert len(model.asked) == 1
+    assert model.asked[0] is images
+    # (.40 - .35) / .30
+    assert _texts(display) == [[("0.90", "0.17")], [("0.10", "0.00")]]
+    alone = ImageGridDisplay.from_estimator(_Model(), six, n_images=1)
+    assert _texts(alone) == [[(None, "0.65")], [(None, "0.35")]]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"n_images": 0}, {"y_true": [1]}, {"by": "score"}, {"by": "error"}]
+)
+def test_mistakes_are_found_before_anything_is_predicted(six, wrong):
+    model = _Model()
+    with pytest.raises(ValueError, match="n_images|y_true|by"):
+        ImageGridDisplay.from_estimator(model, six, **wrong)
+    assert model.asked == []
+
+
+def test_sets_are_drawn_a_row_each_at_even_steps_of_their_scores(six):
+    many = Bunch(images=[np.full((4, 4), i, np.uint8) for i in range(9)], target=np.arange(9) / 10)
+    few = Bunch(images=six[:2], target=[0.4, 0.5])
+    display = ImageGridDisplay.from_sets({"Many": many, "Few": few, "Plain": six}, n_images=3)
+    assert display.indices[:2] == [[8, 4, 0], [1, 0]]
+    assert _names(display) == ["Many", "Few", "Plain"]
+    texts = _texts(display)
+    assert texts[0] == [("0.80", None), ("0.40", None), ("0.00", None)]
+    assert texts[1] == [("0.50", None), ("0.40", None)]
+    assert texts[2] == [(None, None)] * 3
+    assert not display.axes_[1, 2].axison
+    median = ImageGridDisplay.from_sets({"Many": many}, n_images=1)
+    assert median.indices == [[4]]
+
+
+def test_without_scores_examples_are_drawn_by_chance_and_again_with_the_seed(six):
+    sets = {"A": six, "B": Bunch(images=six, target=None)}
+    drawn = [
+        ImageGridDisplay.from_sets(sets, n_images=3, random_state=seed).indices
+        for seed in (0, 0, 1, 2, 3)
+    ]
+    assert drawn[0] == drawn[1]
+    assert any(other != drawn[0] for other in drawn[2:])
+    for row in (row for rows in drawn for row in rows):
+        assert row == sorted(set(row))
+        assert len(row) == 3
+    display = ImageGridDisplay.from_sets(sets, n_images=7)
+    assert display.indices == [[0, 1, 2, 3, 4, 5]] * 2
+    assert _caption(display) == ""
+
+
+@pytest.mark.parametrize(
+    ("sets", "error", "message"),
+    [
+        (Bunch(images=["a.png"], target=[0.5]), TypeError, "got a Bunch.*the set"),
+        ([["a.png"]], TypeError, "got a list"),
+        ({}, ValueError, "no set"),
+        ({"A": []}, ValueError, "no images"),
+        ({"A": "a.png"}, TypeError, "a single one"),
+        ({"A": Bunch(images=["a.png"], target=[1, 2])}, ValueError, "set 'A' has 2 scores for 1"),
+    ],
+)
+def test_what_is_wrong_with_sets_is_named(sets, error, message):
+    with pytest.raises(error, match=message):
+        ImageGridDisplay.from_sets(sets)
+
+
+def test_only_the_pictures_drawn_are_read(six, tmp_path):
+    images = [tmp_path / f"{i}.png" for i in range(6)]
+    for i in (3, 4):
+        Image.fromarray(six[i]).save(images[i])
+    display = ImageGridDisplay.from_predictions(images, Y_TRUE, n_images=1)
+    assert _shades(display) == [[3], [4]]
+
+
+def test_a_picture_that_cant_be_read_is_named_with_its_row_and_leaves_no_figure(six, tmp_path):
+    missing = tmp_path / "missing.png"
+    with pytest.raises(ImageReadError, match=r"row 3, .*missing\.png.*does not exist"):
+        ImageGridDisplay.from_predictions([*six[:3], missing, *six[4:]], Y_TRUE)
+    assert plt.get_fignums() == []
+
+
+def test_pictures_of_every_form_and_shape_are_shown_whole_and_small():
+    file = io.BytesIO()
+    Image.new("RGB", (4000, 1000), "red").save(file, "PNG")
+    wide, tall = file.getvalue(), Image.new("RGB", (1, 3000), "blue")
+    display = ImageGridDisplay([[wide, tall, np.zeros((2, 2))]]).plot()
+    shown = [axes.images[0] for axes in display.axes_[0]]
+    # Rows and columns of pixels, then left, right, bottom, top within a square.
+    assert [image.get_array().shape[:2] for image in shown] == [(100, 400), (400, 1), (2, 2)]
+    assert shown[0].get_extent() == pytest.approx([0, 1, 3 / 8, 5 / 8])
+    assert shown[1].get_extent()[2:] == pytest.approx([0, 1])
+    assert shown[2].get_extent() == pytest.approx([0, 1, 0, 1])
+    assert tall.size == (1, 3000)
+
+
+@pytest.mark.parametrize(
+    "style", [{"image.origin": "lower"}, {"figure.autolayout": True}, {"font.size": 30}]
+)
+def test_users_settings_and_odd_names_leave_the_grid_as_it_is(style):
+    top = np.zeros((8, 8), np.uint8)
+    top[:4] = 255
+    with plt.rc_context(style):
+        display = ImageGridDisplay.from_sets({"100 $ and $x^{": [top]})
+        figure = display.figure_
+        figure.canvas.draw()
+    axes = display.axes_[0, 0]
+    assert _names(display) == ["100 $ and $x^{"]
+    place = axes.get_window_extent()
+    x, y = round((place.x0 + place.x1) / 2), (place.y0 + 3 * place.y1) / 4
+    pixels = np.asarray(figure.canvas.buffer_rgba())
+    # Rows of pixels count from the top.
+    assert pixels[pixels.shape[0] - round(y), x, :3].tolist() == [255, 255, 255]
+    assert pixels[pixels.shape[0] - round(place.y0) - 20, x, :3].tolist() == [0, 0, 0]
+
+
+def test_it_draws_into_a_figure_or_a_part_of_one(six):
+    figure = plt.figure(figsize=(6, 8))
+    upper, lower = figure.subfigures(2, 1)
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, fig=upper)
+    assert display.figure_ is upper
+    assert lower.axes == []
+    assert display.plot(fig=lower) is display
+    assert len(lower.axes) == len(upper.axes) == 6
+    assert plt.get_fignums() == [figure.number]
+    with pytest.raises(ValueError, match="with fig, leave it out"):
+        display.plot(fig=lower, figsize=(3, 3))
+
+
+@pytest.mark.parametrize("figsize", [None, (4, 9), (9, 4), (2, 2)])
+def test_nothing_overlaps_or_leaves_the_figure(six, figsize):
+    name = "A set of pictures whose name is so long that it has to be written in two lines"
+    sets = {name: Bunch(images=six, target=Y_TRUE), "Short": six[:2]}
+    display = ImageGridDisplay.from_sets(sets, n_images=3, figsize=figsize)
+    figure = display.figure_
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    titles = [row[0]._left_title for row in display.axes_]
+    boxes = [
+        part.get_window_extent(renderer) for part in (*display.axes_.flat, *titles, *figure.texts)
+    ]
+    for i, box in enumerate(boxes):
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert box.y1 <= figure.bbox.y1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+    squares = [axes.get_window_extent(renderer) for axes in display.axes_.flat]
+    assert all(square.width == pytest.approx(square.height) for square in squares)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": []}, "no image to draw"),
+        ({"images": [[], []]}, "no image to draw"),
+        ({"images": [["a"]], "y_true": [[1], [2]]}, "y_true has 2 rows, images has 1"),
+        ({"images": [["a"]], "y_pred": [[1, 2]]}, "y_pred has 2 values for 1 images in row 0"),
+        ({"images": [["a"]], "row_names": ["A", "B"]}, "row_names has 2 rows"),
+    ],
+)
+def test_rows_that_do_not_fit_each_other_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ImageGridDisplay(**arguments).plot()
+
+
+def test_many_grids_warn_of_nothing_once_they_are_closed(six):
+    for _ in range(25):
+        display = ImageGridDisplay.from_predictions(six, Y_TRUE, n_images=1)
+        plt.close(display.figure_)
+    assert plt.get_fignums() == []
+
+
+def test_without_matplotlib_the_extra_is_named_before_anything_is_predicted(six, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    real = builtins.__import__
+
+    def without_matplotlib(name, *arguments, **named):
+        if name.split(".")[0] == "matplotlib":
+            raise ModuleNotFoundError(name)
+        return real(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+    model = _Model()
+    for draw in (
+        lambda: ImageGridDisplay.from_estimator(model, six),
+        lambda: ImageGridDisplay.from_predictions(six, Y_TRUE),
+        lambda: ImageGridDisplay.from_sets({"A": six}),
+    ):
+        with pytest.raises(ImportError, match=r"pip install 'sklearn-memorability\[plot\]'"):
+            draw()
+    assert model.asked == []
