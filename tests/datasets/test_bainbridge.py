@@ -1,0 +1,275 @@
+import sys
+import zipfile
+from xml.sax.saxutils import escape
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+from sklearn_memorability.datasets import load_bainbridge
+
+NAMES = ["Google_1_A Person_5_oval.jpg", "Google_1_B, C_1_oval.jpg", "Yahoo_7_oval.jpg"]
+COUNTS = {
+    "hits": [60, 20, 81],
+    "misses": [20, 60, 0],
+    "false_alarms": [10, 5, 0],
+    "correct_rejections": [90, 95, 100],
+}
+HEADER = [
+    "Image #",
+    "Filename",
+    "Hits",
+    "Misses",
+    "False Alarms",
+    "Correct Rejections",
+    "Hit Rate (HR)",
+    "False Alarm Rate (FAR)",
+]
+HIT_RATES, FALSE_ALARM_RATES = [0.75, 0.25, 1.0], [0.1, 0.05, 0.0]
+ROWS = [
+    [i + 1, NAMES[i], *(COUNTS[name][i] for name in COUNTS), HIT_RATES[i], FALSE_ALARM_RATES[i]]
+    for i in range(3)
+]
+
+_TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_PARTS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+
+
+def _write_xlsx(folder, rows):
+    # The least that a spreadsheet can be: one sheet with text and numbers.
+    cells = "".join(
+        "<row>"
+        + "".join(
+            f'<c t="inlineStr"><is><t>{escape(cell)}</t></is></c>'
+            if isinstance(cell, str)
+            else f"<c><v>{cell}</v></c>"
+            for cell in row
+        )
+        + "</row>"
+        for row in rows
+    )
+    with zipfile.ZipFile(folder / "Memorability Scores/memorability-scores.xlsx", "w") as file:
+        file.writestr(
+            "[Content_Types].xml",
+            '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+            '<Default Extension="rels" '
+            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPES}.sheet.main+xml"/>'
+            f'<Override PartName="/xl/worksheets/sheet1.xml" '
+            f'ContentType="{_TYPES}.worksheet+xml"/></Types>',
+        )
+        relations = "http://schemas.openxmlformats.org/package/2006/relationships"
+        file.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{relations}"><Relationship Id="rId1" '
+            f'Type="{_PARTS}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        file.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{relations}"><Relationship Id="rId1" '
+            f'Type="{_PARTS}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        )
+        file.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{_MAIN}" xmlns:r="{_PARTS}"><sheets>'
+            '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
+        )
+        file.writestr(
+            "xl/worksheets/sheet1.xml",
+            f'<worksheet xmlns="{_MAIN}"><sheetData>{cells}</sheetData></worksheet>',
+        )
+
+
+def _write_matlab(folder, variables, lines=None):
+    scores = folder / "Memorability Scores"
+    columns = {
+        name: np.array(values)[:, None] if np.ndim(values) else values
+        for name, values in variables.items()
+    }
+    scipy.io.savemat(scores / "memorability-scores.mat", columns)
+    if lines is None:
+        lines = ["Image #,Filename", *(f"{i},{name}" for i, name in enumerate(NAMES, 1))]
+    (scores / "target-filenames.txt").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    pictures = tmp_path / "10k US Adult Faces Database" / "Face Images"
+    pictures.mkdir(parents=True)
+    (tmp_path / "Memorability Scores").mkdir()
+    for name in (*NAMES, "a filler.jpg"):
+        Image.new("RGB", (2, 2)).save(pictures / name)
+    return tmp_path
+
+
+def _check(faces, folder, with_counts=True):
+    pictures = folder / "10k US Adult Faces Database" / "Face Images"
+    assert faces.images == [pictures / name for name in NAMES]
+    assert faces.target == pytest.approx(HIT_RATES)
+    assert faces.score_range == (0, 1)
+    if with_counts:
+        assert {name: count.tolist() for name, count in faces.counts.items()} == COUNTS
+        assert faces.weights.tolist() == [80, 80, 81]
+    else:
+        assert faces.counts is None
+        assert faces.weights is None
+
+
+def test_the_spreadsheet_is_read(folder):
+    _write_xlsx(folder, [HEADER, *ROWS])
+    faces = load_bainbridge(folder)
+    _check(faces, folder)
+    # Spearman-Brown's reliability of .68 is .810; its root is .900.
+    assert faces.ceiling == pytest.approx(0.9, abs=5e-4)
+    assert faces.rule == "3 pictures are here; the paper has 2,222."
+    assert "may not be redistributed" in faces.DESCR
+
+
+def test_the_matrices_are_read_by_the_pictures_numbers(folder):
+    _write_matlab(folder, COUNTS)
+    _check(load_bainbridge(folder), folder)
+
+
+def test_a_structure_of_matrices_is_read(folder):
+    names = ("Hits", "Misses", "FalseAlarms", "CorrectRejections")
+    structure = np.empty((1, 1), dtype=[(name, object) for name in names])
+    structure[0, 0] = tuple(np.array(counts)[:, None] for counts in COUNTS.values())
+    _write_matlab(folder, {})
+    scipy.io.savemat(folder / "Memorability Scores/memorability-scores.mat", {"scores": structure})
+    _check(load_bainbridge(folder), folder)
+
+
+def test_a_row_of_structures_is_read(folder):
+    rows = np.empty((1, 3), dtype=[(name, object) for name in COUNTS])
+    for i in range(3):
+        rows[0, i] = tuple(COUNTS[name][i] for name in COUNTS)
+    _write_matlab(folder, {})
+    scipy.io.savemat(folder / "Memorability Scores/memorability-scores.mat", {"faces": rows})
+    _check(load_bainbridge(folder), folder)
+
+
+def test_rates_do_where_there_are_no_counts(folder):
+    _write_xlsx(folder, [[HEADER[1], *HEADER[6:]], *([row[1], *row[6:]] for row in ROWS)])
+    _check(load_bainbridge(folder), folder, with_counts=False)
+    corrected = load_bainbridge(folder, correction="difference")
+    assert corrected.target == pytest.approx([0.65, 0.2, 1.0])
+    _write_matlab(folder, {"HR": HIT_RATES, "FAR": FALSE_ALARM_RATES})
+    _check(load_bainbridge(folder), folder, with_counts=False)
+
+
+@pytest.mark.parametrize(
+    ("correction", "expected", "score_range"),
+    [
+        ("difference", [0.65, 0.2, 1.0], (-1, 1)),
+        ("balanced_accuracy", [0.825, 0.6, 1.0], (0, 1)),
+    ],
+)
+def test_scores_are_corrected_for_false_alarms(folder, correction, expected, score_range):
+    _write_matlab(folder, COUNTS)
+    faces = load_bainbridge(folder, correction=correction)
+    assert faces.target == pytest.approx(expected)
+    assert faces.score_range == score_range
+    assert faces.ceiling is None
+
+
+def test_the_spreadsheet_stands_in_for_matrices_that_are_not_understood(folder):
+    _write_matlab(folder, {"scores": np.zeros((3, 4))})
+    with pytest.raises(ValueError, match=r"memorability-scores\.mat' has neither hits.*\.xlsx'"):
+        load_bainbridge(folder)
+    _write_xlsx(folder, [HEADER, *ROWS])
+    _check(load_bainbridge(folder), folder)
+
+
+def test_the_spreadsheet_stands_in_for_missing_names(folder):
+    _write_matlab(folder, COUNTS)
+    (folder / "Memorability Scores/target-filenames.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no file.*target-filenames\.txt.*bainbridge"):
+        load_bainbridge(folder)
+    _write_xlsx(folder, [HEADER, *ROWS])
+    _check(load_bainbridge(folder), folder)
+
+
+def test_names_without_a_header_and_with_odd_bytes(folder):
+    name = "Google_Zo\udcebl_oval.jpg"  # As written by a system of the nineties.
+    pictures = folder / "10k US Adult Faces Database" / "Face Images"
+    (pictures / NAMES[2]).rename(pictures / name)
+    _write_matlab(folder, COUNTS)
+    text = "\n".join(f"{i},{name}" for i, name in enumerate([*NAMES[:2], name], 1))
+    path = folder / "Memorability Scores/target-filenames.txt"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert load_bainbridge(folder).images[2] == pictures / name
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["1,a.jpg", "3,b.jpg", "2,c.jpg"], "not the next number.*'3,b.jpg' in row 2"),
+        (["Image #,Filename", "1,a.jpg", "2"], "not the next number.*'2' in row 2"),
+        (["1,a.jpg", "2,b.jpg"], "names 2 pictures, but .*mat' has: 3 hits, 3 misses"),
+        (["1,a.jpg", "2,a.jpg", "3,b.jpg"], "more than once: 'a.jpg' in rows 1 and 2"),
+        (["1,../../x.jpg", "2,a.jpg", "3,b.jpg"], r"outside the folder: '\.\./\.\./x\.jpg'"),
+    ],
+)
+def test_bad_lists_of_names_are_refused(folder, lines, message):
+    _write_matlab(folder, COUNTS, lines)
+    with pytest.raises(ValueError, match=message):
+        load_bainbridge(folder)
+
+
+def test_spreadsheets_that_are_none_are_refused(folder):
+    path = folder / "Memorability Scores/memorability-scores.xlsx"
+    for content in (b"", b"Filename,Hits\n", b"PK\x03\x04" + b"\0" * 100):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"scores\.xlsx' can't be read as a spreadsheet"):
+            load_bainbridge(folder)
+    for rows in ([], [HEADER[:1], [1]], [["Filename", "Hits"], ["a.jpg", 3]]):
+        _write_xlsx(folder, rows)
+        with pytest.raises(ValueError, match=r"scores\.xlsx' lacks the columns.*bainbridge"):
+            load_bainbridge(folder)
+
+
+def test_bad_cells_are_named(folder):
+    rows = [list(row) for row in ROWS]
+    rows[1][2] = "many"
+    _write_xlsx(folder, [HEADER, *rows])
+    with pytest.raises(ValueError, match="'hits' has scores that are no numbers: 'many' in row 2"):
+        load_bainbridge(folder)
+    rows[1][2] = 20.5
+    _write_xlsx(folder, [HEADER, *rows])
+    with pytest.raises(ValueError, match=r"'hits' has counts that are no whole.*20\.5 in row 2"):
+        load_bainbridge(folder)
+    _write_xlsx(folder, [["Filename", *HEADER[6:]], ["a.jpg", 1.5, 0.1]])
+    with pytest.raises(ValueError, match=r"'Hit Rate \(HR\)' has scores outside.*1\.5 in row 1"):
+        load_bainbridge(folder)
+
+
+def test_matlab_files_that_are_none_are_refused(folder):
+    _write_matlab(folder, COUNTS)
+    path = folder / "Memorability Scores/memorability-scores.mat"
+    content = path.read_bytes()
+    for damaged in (b"", b"x" * 300, content[:200]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"scores\.mat' can't be read as a MATLAB file"):
+            load_bainbridge(folder)
+
+
+def test_what_is_missing_is_named_with_the_place_to_ask(folder, tmp_path):
+    with pytest.raises(NotADirectoryError, match=r"no folder.*form at https://wilmabainbridge"):
+        load_bainbridge(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"memorability-scores\.xlsx.*wilmabainbridge"):
+        load_bainbridge(folder)
+    _write_matlab(folder, COUNTS)
+    (folder / "10k US Adult Faces Database" / "Face Images" / NAMES[2]).unlink()
+    with pytest.raises(FileNotFoundError, match=r"'Yahoo_7_oval\.jpg' in row 3.*wilmabainbridge"):
+        load_bainbridge(folder)
+
+
+def test_without_python_calamine_the_extra_is_named(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    _write_xlsx(folder, [HEADER, *ROWS])
+    with pytest.raises(ImportError, match=r"sklearn-memorability\[datasets\]"):
+        load_bainbridge(folder)
+    _write_matlab(folder, COUNTS)
+    _check(load_bainbridge(folder), folder)

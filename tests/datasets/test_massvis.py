@@ -1,0 +1,195 @@
+import csv
+import hashlib
+import threading
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+from sklearn_memorability.datasets import _massvis, load_massvis
+from sklearn_memorability.datasets._remote import RemoteFile
+
+# Names, sources and counts (hits, misses, false alarms, correct rejections).
+ROWS = [
+    ("economist_daily_chart_103.png", "Economist Daily", 38, 53, 11, 90),
+    ("nature07.1.png", "Nature", 60, 20, 10, 90),
+    ("vis_9.png", "Visual.ly", 80, 0, 0, 100),
+]
+FIELDS = ("filename", "source", "hits", "misses", "false_alarms", "correct_rejections")
+HIT_RATES = [38 / 91, 0.75, 1.0]
+
+
+def _write_410(folder, rows=ROWS, fields=FIELDS, variable="allImages"):
+    # As released: a row of structures with the fields in MATLAB's arrays.
+    images = np.empty((1, len(rows)), dtype=[(field, object) for field in (*fields, "title")])
+    for i, row in enumerate(rows):
+        images[0, i] = (*row, "")
+    scipy.io.savemat(folder / "targets410_metadata.mat", {variable: images})
+
+
+def _write_393(folder, rows, columns=("mem: at-a-glance HR (%)", "mem: at-a-glance FAR (%)")):
+    with (folder / "targets393_metadata.csv").open("w", newline="", encoding="mac_roman") as file:
+        writer = csv.writer(file)
+        writer.writerow(["filename", "source", "title", *columns])
+        writer.writerows(rows)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "massvis"
+    (root / "targets").mkdir(parents=True)
+    for name, *_ in ROWS:
+        Image.new("RGB", (2, 2)).save(root / "targets" / name)
+    return root
+
+
+def test_the_410_have_hit_rates_sources_and_counts(folder):
+    _write_410(folder)
+    charts = load_massvis(folder)
+    assert charts.images == [folder / "targets" / name for name, *_ in ROWS]
+    assert charts.target == pytest.approx(HIT_RATES)
+    assert charts.groups.tolist() == ["Economist Daily", "Nature", "Visual.ly"]
+    assert charts.weights.tolist() == [91, 80, 80]
+    assert charts.counts["correct_rejections"].tolist() == [90, 90, 100]
+    assert charts.score_range == (0, 1)
+    # Spearman-Brown's reliability of .83 is .907; its root is .952.
+    assert charts.ceiling == pytest.approx(0.952, abs=5e-4)
+    assert charts.rule == "3 pictures are here; the paper has 410."
+    assert "research and education only" in charts.DESCR
+
+
+@pytest.mark.parametrize(
+    ("correction", "expected", "score_range"),
+    [
+        ("difference", [38 / 91 - 11 / 101, 0.65, 1.0], (-1, 1)),
+        ("balanced_accuracy", [0.5 + (38 / 91 - 11 / 101) / 2, 0.825, 1.0], (0, 1)),
+    ],
+)
+def test_scores_are_corrected_for_false_alarms(folder, correction, expected, score_range):
+    _write_410(folder)
+    charts = load_massvis(folder, correction=correction)
+    assert charts.target == pytest.approx(expected)
+    assert charts.score_range == score_range
+    # The published consistency is that of hit rates.
+    assert charts.ceiling is None
+
+
+def test_pictures_may_lie_in_the_folder_itself(folder):
+    _write_410(folder)
+    for path in (folder / "targets").iterdir():
+        path.rename(folder / path.name)
+    (folder / "targets").rmdir()
+    images, target = load_massvis(folder, return_X_y=True)
+    assert images == [folder / name for name, *_ in ROWS]
+    assert target == pytest.approx(HIT_RATES)
+
+
+def test_the_393_have_rates_in_percent(folder):
+    # The released file was written on a Mac: it isn't UTF-8.
+    _write_393(
+        folder,
+        [
+            (ROWS[1][0], "Nature", "AS A RESULT OF…", "75.00", "10.00"),
+            (ROWS[0][0], "Economist Daily", 'Food* "surpluses", and', "41.76", "10.89"),
+        ],
+    )
+    charts = load_massvis(folder, version="393")
+    assert [path.name for path in charts.images] == [ROWS[1][0], ROWS[0][0]]
+    assert charts.target == pytest.approx([0.75, 0.4176])
+    assert charts.counts is None
+    assert charts.weights is None
+    corrected = load_massvis(folder, version="393", correction="difference")
+    assert corrected.target == pytest.approx([0.65, 0.3087])
+
+
+def test_labels_in_the_folder_are_taken_before_any_download(folder, tmp_path):
+    _write_410(folder)
+    charts = load_massvis(folder, data_home=tmp_path / "home", download_if_missing=False)
+    assert len(charts.images) == 3
+    with pytest.raises(OSError, match=r"targets393_metadata\.csv.*githubusercontent"):
+        load_massvis(folder, version="393", data_home=tmp_path / "home", download_if_missing=False)
+
+
+def test_labels_that_are_not_there_are_downloaded_once(folder, tmp_path, monkeypatch):
+    served = tmp_path / "served"
+    served.mkdir()
+    _write_410(served)
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            asked.append(args)
+
+    server = HTTPServer(("127.0.0.1", 0), partial(Handler, directory=served))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    name = "targets410_metadata.mat"
+    digest = hashlib.sha256((served / name).read_bytes()).hexdigest()
+    file = RemoteFile(name, f"http://127.0.0.1:{server.server_port}/{name}", f"sha256:{digest}")
+    monkeypatch.setitem(_massvis._LABELS, "410", file)
+    try:
+        for _ in range(2):
+            charts = load_massvis(folder, data_home=tmp_path / "home")
+            assert charts.target == pytest.approx(HIT_RATES)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert len(asked) == 1
+    assert (tmp_path / "home/memorability/massvis" / name).is_file()
+
+
+def test_missing_pictures_are_listed_with_the_place_to_ask(folder):
+    _write_410(folder)
+    (folder / "targets" / "vis_9.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"'vis_9\.png' in row 3.*massvis\.mit\.edu"):
+        load_massvis(folder)
+    with pytest.raises(NotADirectoryError, match=r"no folder.*none.*massvis\.mit\.edu/#data"):
+        load_massvis(folder / "none")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (("../vis_9.png", "x", 1, 1, 1, 1), r"outside the folder: '\.\./vis_9\.png' in row 4"),
+        (("vis_9.png", "x", 1, 1, 1, 1), r"more than once: 'vis_9\.png' in rows 3 and 4"),
+        (("a.png", "x", -1, 1, 1, 1), "'hits' has counts that are no whole.*: -1 in row 4"),
+        (("a.png", "x", 1, 1.5, 1, 1), r"'misses' has counts that are no whole.*1\.5 in row 4"),
+        (("a.png", "x", "", 1, 1, 1), "'hits' has scores that are no numbers.*in row 4"),
+        (("a.png", "x", 0, 0, 1, 1), "without any hits or misses.*'a.png'"),
+    ],
+)
+def test_bad_rows_are_named(folder, row, message):
+    _write_410(folder, [*ROWS, row])
+    with pytest.raises(ValueError, match=message):
+        load_massvis(folder)
+
+
+def test_files_that_are_no_labels_are_refused(folder):
+    _write_410(folder, variable="images")
+    with pytest.raises(ValueError, match=r"410_metadata\.mat' lacks 'filename'.*Remove the file"):
+        load_massvis(folder)
+    _write_410(folder, [row[:-1] for row in ROWS], FIELDS[:-1])
+    with pytest.raises(ValueError, match="lacks 'correct_rejections'"):
+        load_massvis(folder)
+    (folder / "targets410_metadata.mat").write_bytes(b"no MATLAB file")
+    with pytest.raises(ValueError, match=r"410_metadata\.mat' can't be read as a MATLAB file"):
+        load_massvis(folder)
+    _write_393(folder, [(ROWS[0][0], "x", "", 1)], columns=["mem: prolonged HR (%)"])
+    with pytest.raises(ValueError, match=r"393_metadata\.csv' lacks 'mem: at-a-glance HR"):
+        load_massvis(folder, version="393")
+    (folder / "targets393_metadata.csv").write_bytes(b"x" * 200_000)
+    with pytest.raises(ValueError, match=r"393_metadata\.csv' can't be read"):
+        load_massvis(folder, version="393")
+    _write_393(folder, [(ROWS[0][0], "x", "", "41.76", "n/a")])
+    with pytest.raises(ValueError, match=r"FAR \(%\)' has scores that are no numbers: 'n/a'"):
+        load_massvis(folder, version="393")
+
+
+def test_unknown_versions_and_corrections_are_refused(folder):
+    _write_410(folder)
+    with pytest.raises(ValueError, match=r"version='2k' is unknown.*\['410', '393'\]"):
+        load_massvis(folder, version="2k")
+    with pytest.raises(ValueError, match="correction='dprime' is unknown"):
+        load_massvis(folder, correction="dprime")
