@@ -21,6 +21,7 @@ _ROOM_OF = {
 _ROOMS = (
     "captions",
     "datasets",
+    "experiments",
     "features",
     "images",
     "inspection",
@@ -37,6 +38,7 @@ __all__ = [
     "VisualSemanticEmbedding",
     "captions",
     "datasets",
+    "experiments",
     "features",
     "images",
     "inspection",
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from sklearn_memorability import (
         captions,
         datasets,
+        experiments,
         features,
         images,
         inspection,

@@ -1,0 +1,103 @@
+"""Figures 3 and 4: pictures with their scores, and examples of each set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn_memorability.experiments._data import as_pictures
+from sklearn_memorability.experiments._result_table import ResultTable
+from sklearn_memorability.inspection import ImageGridDisplay
+
+
+def figure3(
+    data: Any,
+    table: ResultTable,
+    *,
+    row: str | None = None,
+    fold: int = 1,
+    n_images: int = 6,
+    normalize: bool = True,
+) -> ImageGridDisplay:
+    """Show most and least memorable test pictures with true and predicted scores.
+
+    Figure 3 of Squalli-Houssaini et al. (2018).
+
+    Parameters
+    ----------
+    data : Bunch or tuple
+        What :func:`table1` was given.
+    table : ResultTable
+        What it returned.
+    row : str, optional
+        Whose predictions to show, by the row's key. None is the paper's best model,
+        ``"cnn+ic-mlp4"``, or the last row that was computed.
+    fold : int, default=1
+        Of which fold, from 1.
+    n_images : int, default=6
+        How many pictures a line.
+    normalize : bool, default=True
+        Whether predictions are scaled to 0..1 by the least and the largest of the fold,
+        as in the paper's figure.
+
+    Returns
+    -------
+    ImageGridDisplay
+        Call its ``plot``.
+
+    Raises
+    ------
+    ValueError
+        If the table has no predictions of this row or fold.
+    """
+    if row is None:
+        best = "cnn+ic-mlp4"
+        row = best if best in table.predictions else next(reversed(table.predictions), best)
+    if row not in table.predictions:
+        raise ValueError(f"row is {row!r}; the table has predictions of {[*table.predictions]}.")
+    by_fold = table.predictions[row]
+    if not 1 <= fold <= len(by_fold):
+        raise ValueError(f"fold is {fold}; the table has folds 1 to {len(by_fold)}.")
+    pictures = as_pictures(data)
+    test, predicted = by_fold[fold - 1]
+    return ImageGridDisplay.from_predictions(
+        [pictures["images"][i] for i in test],
+        pictures["target"][test],
+        predicted,
+        n_images=n_images,
+        normalize=normalize,
+    )
+
+
+def figure4(
+    sets: Mapping[str, Any], *, n_images: int = 5, random_state: int = 0
+) -> ImageGridDisplay:
+    """Show examples of several sets of pictures, a line each.
+
+    Figure 4 of Squalli-Houssaini et al. (2018).
+
+    Parameters
+    ----------
+    sets : mapping of str to Bunch, tuple or str
+        As in :func:`table2` and :func:`table3`; those that are missing are left out.
+    n_images : int, default=5
+        How many pictures a line.
+    random_state : int, default=0
+        Seeds the choice where a set has no scores to choose by.
+
+    Returns
+    -------
+    ImageGridDisplay
+        Call its ``plot``.
+
+    Raises
+    ------
+    ValueError
+        If no set is given.
+    """
+    given = {
+        name: as_pictures(data, f"the set {name!r}")
+        for name, data in sets.items()
+        if not isinstance(data, str)
+    }
+    if not given:
+        raise ValueError("sets holds no set of pictures.")
+    return ImageGridDisplay.from_sets(given, n_images=n_images, random_state=random_state)

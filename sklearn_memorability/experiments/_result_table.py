@@ -1,0 +1,184 @@
+"""A table of results that tells what it was made with."""
+
+import csv
+import io
+import os
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# The paper prints two digits; squared errors of scores in (0, 1) need four.
+_DIGITS = {"paper": 2, "mse": 4}
+_LIBRARIES = ("sklearn-memorability", "scikit-learn", "numpy", "scipy", "torch", "torchvision")
+
+
+class ResultTable:
+    """Rows of results, beside the paper's, with what they were made with.
+
+    Returned by :func:`table1`, :func:`table2` and :func:`table3`; ``print(table)`` shows
+    it, and so does a notebook.
+
+    Parameters
+    ----------
+    title : str
+        What the table is of.
+    rows : list of dict
+        A mapping from column names to values each; None where there is no value.
+    shown : dict of str to str
+        Which columns are printed, and their headings, in order. ``"interval"`` shows
+        ``interval_low`` and ``interval_high``, and ``"spearman"`` its
+        ``standard_error``.
+    notes : iterable of str
+        What the reader has to know.
+    facts : dict
+        Seeds and hashes; the versions of the libraries are added.
+    predictions : dict of str to list of (rows, predicted), optional
+        For each row's key, the predictions of each fold, with the rows of the data they
+        are of.
+
+    Attributes
+    ----------
+    title, rows, notes, facts, predictions
+        As given.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.experiments import ResultTable
+    >>> rows = [{"model": "SVR", "paper": 0.64, "spearman": 0.6412}]
+    >>> shown = {"model": "model", "paper": "paper", "spearman": "here"}
+    >>> print(ResultTable("Table 1", rows, shown))
+    Table 1
+    <BLANKLINE>
+    | model | paper | here  |
+    |-------|-------|-------|
+    | SVR   | 0.64  | 0.641 |
+    """
+
+    def __init__(
+        self,
+        title: str,
+        rows: list[dict[str, Any]],
+        shown: dict[str, str],
+        notes: Iterable[str] = (),
+        facts: dict[str, Any] | None = None,
+        predictions: dict[str, list[Any]] | None = None,
+    ) -> None:
+        self.title = title
+        self.rows = rows
+        self.shown = shown
+        self.notes = list(notes)
+        self.facts = {**(facts or {}), **library_versions()}
+        self.predictions = predictions or {}
+
+    def __str__(self) -> str:
+        return "\n".join([self.title, "", *self._lines(), *(f"\n{note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        return f"<ResultTable {self.title!r}, {len(self.rows)} rows; print it to see it>"
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def to_frame(self) -> Any:
+        """Return the rows as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With all columns, printed or not.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas: pip install pandas") from error
+        return pd.DataFrame(self.rows)
+
+    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the table, its notes and facts as Markdown, and write it if asked to.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            A file to write.
+
+        Returns
+        -------
+        str
+            The text.
+        """
+        parts = [f"# {self.title}", "\n".join(self._lines())]
+        parts += [f"- {note}" for note in self.notes]
+        parts.append("\n".join(f"- {name}: `{value}`" for name, value in self.facts.items()))
+        text = "\n\n".join(parts) + "\n"
+        _write(path, text)
+        return text
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the table as comma-separated values, and write it if asked to.
+
+        Parameters
+        ----------
+        path : str or path-like, optional
+            A file to write.
+
+        Returns
+        -------
+        str
+            The text: a line a row, with all columns, and the facts (seeds, hashes,
+            versions) as further columns that are the same in each line.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer.writerow([*columns, *self.facts])
+        for row in self.rows:
+            values = ["" if row.get(name) is None else row[name] for name in columns]
+            writer.writerow([*values, *self.facts.values()])
+        _write(path, text.getvalue())
+        return text.getvalue()
+
+    def _lines(self) -> list[str]:
+        cells = [list(self.shown.values())]
+        cells += [[_cell(row, name) for name in self.shown] for row in self.rows]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.shown))]
+        lines = [
+            "| "
+            + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+            + " |"
+            for row in cells
+        ]
+        rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+        return [lines[0], rule, *lines[1:]]
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that decide results."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    if name == "interval":
+        low, high = row.get("interval_low"), row.get("interval_high")
+        return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    value = row.get(name)
+    if value is None:
+        return ""
+    if name == "spearman" and row.get("standard_error") is not None:
+        return f"{value:.3f} ± {row['standard_error']:.3f}"
+    if name in _DIGITS:
+        return f"{value:.{_DIGITS[name]}f}"
+    return f"{value:.3f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def _write(path: str | os.PathLike[str] | None, text: str) -> None:
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")

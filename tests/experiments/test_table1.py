@@ -1,0 +1,332 @@
+"""Table 1: the paper's rows, on folds that are the data's own."""
+
+import csv
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from scipy.stats import spearmanr
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+from sklearn.utils import Bunch
+
+from sklearn_memorability.experiments import table1
+from sklearn_memorability.metrics import spearman_scorer
+
+# Squalli-Houssaini et al. (2018), Table 1, read from the paper.
+PAPER = [
+    ("CNN", "SVR", 0.64),
+    ("CNN", "MLP, 2 classes", 0.64),
+    ("CNN", "MLP, 4 classes", 0.65),
+    ("IC", "SVR", 0.65),
+    ("IC", "MLP, 4 classes", 0.67),
+    ("CNN + IC", "MLP, 4 classes", 0.72),
+    ("Hybrid-CNN (MemNet)", "SVR", 0.64),
+]
+
+
+class Recorder(RegressorMixin, BaseEstimator):
+    """Predicts the length of a name; the class remembers what it was fitted to."""
+
+    fits: ClassVar[list] = []
+    fails_at: ClassVar[int | None] = None
+
+    def fit(self, X, y):
+        if len(type(self).fits) == type(self).fails_at:
+            raise KeyboardInterrupt
+        type(self).fits.append(list(X))
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        return np.array([len(name) + 0.01 * i for i, name in enumerate(X)])
+
+
+class CountingFeatures(TransformerMixin, BaseEstimator):
+    """Features drawn by a picture's name; the class counts the pictures that it saw."""
+
+    seen: ClassVar[list] = []
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        type(self).seen += list(X)
+        return np.array([[float(name.split("-")[1]), len(name)] for name in X])
+
+
+@pytest.fixture
+def recorder():
+    Recorder.fits, Recorder.fails_at = [], None
+    return Recorder
+
+
+@pytest.fixture
+def data():
+    chance = np.random.default_rng(0)
+    cnn = chance.normal(size=(60, 5)).astype(np.float32)
+    target = 1 / (1 + np.exp(-cnn[:, 0] - 0.5 * chance.normal(size=60)))
+    folds = [(np.arange(0, 30), np.arange(35, 60)), (np.arange(30, 60), np.arange(0, 25))]
+    return Bunch(
+        images=[f"{'p' * (1 + i % 7)}-{i}" for i in range(60)],
+        target=target,
+        cv=folds,
+        cnn=cnn,
+        ic=cnn[:, :2] * [[2.0, -1.0]],
+        groups=None,
+        score_range=(0.0, 1.0),
+    )
+
+
+def _row(table, key):
+    return next(row for row in table.rows if row["key"] == key)
+
+
+def test_the_rows_are_the_papers_in_its_order_with_its_figures(data):
+    table = table1(data, cnn=data.cnn, ic=data.ic, n_resamples=10)
+    assert [(row["features"], row["model"], row["paper"]) for row in table.rows] == PAPER
+    computed = [row for row in table.rows if "spearman" in row]
+    assert [row["key"] for row in computed] == [row["key"] for row in table.rows[:6]]
+    # MemNet is another system: a published constant, and marked as one.
+    assert "published constant" in str(table)
+    assert "0.72" in str(table)
+    assert "optimistic" in str(table)
+
+
+def test_figures_are_those_of_the_folds_by_hand(data):
+    table = table1(data, cnn=data.cnn, ic=data.ic, rows=["cnn-svr"], n_resamples=200)
+    model = make_pipeline(StandardScaler(), SVR(C=0.1, epsilon=0.05))
+    found, errors = [], []
+    for train, test in data.cv:
+        predicted = model.fit(data.cnn[train], data.target[train]).predict(data.cnn[test])
+        found.append(spearmanr(data.target[test], predicted).statistic)
+        errors.append(predicted - data.target[test])
+    row = _row(table, "cnn-svr")
+    assert [row["fold_1"], row["fold_2"]] == pytest.approx(found, abs=1e-6)
+    assert row["spearman"] == pytest.approx(np.mean(found), abs=1e-6)
+    assert row["standard_error"] == pytest.approx(abs(found[0] - found[1]) / 2, abs=1e-6)
+    assert row["mse"] == pytest.approx(np.mean(np.concatenate(errors) ** 2), abs=1e-6)
+    assert row["bias"] == pytest.approx(np.mean(np.concatenate(errors)), abs=1e-6)
+    assert row["interval_low"] < row["spearman"] < row["interval_high"]
+    assert row["n_images"] == 50
+
+
+def test_the_branches_are_the_two_kinds_of_features(data):
+    # The same features in both branches or in one are different models.
+    both = table1(data, cnn=data.cnn, ic=data.ic, rows=["cnn+ic-mlp4"], n_resamples=0)
+    predicted = both.predictions["cnn+ic-mlp4"][0][1]
+    from sklearn_memorability.pipelines import mlp_regressor
+
+    train, test = data.cv[0]
+    X = np.hstack([data.cnn, data.ic])
+    model = mlp_regressor(branches=(5, 2), random_state=0, score_range=(0.0, 1.0))
+    by_hand = model.fit(X[train], data.target[train]).predict(X[test])
+    np.testing.assert_allclose(predicted, by_hand, atol=1e-6)
+
+
+def test_models_are_fitted_to_the_training_part_alone(data, recorder):
+    table1(data, rows=[], extra={"mine": recorder()}, n_resamples=0)
+    assert recorder.fits == [[data.images[i] for i in train] for train, _ in data.cv]
+
+
+def test_rows_of_ones_own_stand_below_the_papers(data, recorder):
+    table = table1(data, rows=[], extra={"mine": recorder()}, n_resamples=0)
+    assert [row["model"] for row in table.rows] == [model for _, model, _ in PAPER] + ["mine"]
+    assert table.rows[-1]["paper"] is None
+    test = data.cv[0][1]
+    predicted = Recorder().predict([data.images[i] for i in test])
+    by_hand = spearmanr(data.target[test], predicted).statistic
+    assert table.rows[-1]["fold_1"] == pytest.approx(by_hand)
+    assert "not asked for" in str(table)
+
+
+def test_a_picture_with_several_rows_goes_through_the_network_once(data):
+    CountingFeatures.seen = []
+    twice = Bunch(
+        images=data.images + data.images,
+        target=np.concatenate([data.target, data.target[::-1]]),
+        cv=[data.cv[0], (data.cv[1][0] + 60, data.cv[1][1] + 60)],
+    )
+    table = table1(twice, cnn=CountingFeatures(), rows=["cnn-svr"], n_resamples=0)
+    assert sorted(CountingFeatures.seen) == sorted(data.images)
+    X = CountingFeatures().transform(data.images)
+    train, test = data.cv[1]
+    model = make_pipeline(StandardScaler(), SVR(C=0.1, epsilon=0.05))
+    by_hand = model.fit(X[train], data.target[::-1][train]).predict(X[test])
+    np.testing.assert_allclose(table.predictions["cnn-svr"][1][1], by_hand, atol=1e-6)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(data, recorder, tmp_path):
+    recorder.fails_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        table1(data, rows=[], extra={"mine": recorder()}, folder=tmp_path)
+    recorder.fails_at = None
+    table = table1(data, rows=[], extra={"mine": recorder()}, folder=tmp_path)
+    assert [len(fit) for fit in recorder.fits] == [30, 30]
+    whole = table1(data, rows=[], extra={"mine": recorder()})
+    assert table.rows == whole.rows
+    assert len(recorder.fits) == 4
+
+
+@pytest.mark.parametrize("change", ["target", "fold", "estimator", "picture"])
+def test_what_was_kept_is_not_taken_for_another_run(data, tmp_path, change):
+    def run(alpha=1.0):
+        model = make_pipeline(CountingFeatures(), Ridge(alpha=alpha))
+        return table1(data, rows=[], extra={"mine": model}, folder=tmp_path, n_resamples=0)
+
+    first = run()
+    if change == "target":
+        data.target = data.target[::-1].copy()
+    elif change == "fold":
+        data.cv[0] = (np.arange(0, 34), data.cv[0][1])
+    elif change == "picture":
+        data.images[0] = "q-1000"
+    second = run(alpha=1e4 if change == "estimator" else 1.0)
+    pairs = zip(first.predictions["mine"], second.predictions["mine"], strict=True)
+    assert any(not np.array_equal(a[1], b[1]) for a, b in pairs)
+
+
+def test_a_damaged_file_is_computed_again(data, tmp_path):
+    settings = {"cnn": data.cnn, "rows": ["cnn-svr"], "folder": tmp_path, "n_resamples": 0}
+    first = table1(data, **settings)
+    for path in (tmp_path / "predictions").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    assert table1(data, **settings).rows == first.rows
+
+
+def test_features_of_transformers_are_kept_in_the_folder(tmp_path, photographs):
+    from sklearn_memorability.features import FeatureCache, ImageFeatures
+
+    folds = [([0, 1, 2], [0 + 3, 1 + 3])]
+    data = Bunch(images=[*photographs] * 3, target=np.linspace(0.1, 0.9, 6), cv=folds)
+    table1(data, cnn=ImageFeatures(), rows=["cnn-svr"], folder=tmp_path, n_resamples=0)
+    assert len(FeatureCache(tmp_path / "features.sqlite")) == 2
+
+
+def test_nested_folds_choose_within_each_training_part(data):
+    data.groups = np.arange(60) // 3
+    table = table1(data, cnn=data.cnn, rows=["cnn-svr"], nested=3, n_resamples=0)
+    grid = {"svr__C": [0.03, 0.1, 0.3, 1.0], "svr__epsilon": [0.02, 0.05, 0.1]}
+    for fold, (train, test) in enumerate(data.cv):
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), SVR()),
+            grid,
+            scoring=spearman_scorer,
+            cv=GroupKFold(3, shuffle=True, random_state=0),
+        )
+        search.fit(data.cnn[train], data.target[train], groups=data.groups[train])
+        by_hand = search.predict(data.cnn[test])
+        np.testing.assert_allclose(table.predictions["cnn-svr"][fold][1], by_hand, atol=1e-6)
+    assert "chosen by 3 inner folds" in str(table)
+
+
+def test_nested_folds_tune_the_mlp_over_the_papers_ranges(data):
+    table = table1(data, cnn=data.cnn, rows=["cnn-mlp2"], nested=2, n_resamples=0)
+    again = table1(data, cnn=data.cnn, rows=["cnn-mlp2"], nested=2, n_resamples=0)
+    assert table.rows == again.rows
+    plain = table1(data, cnn=data.cnn, rows=["cnn-mlp2"], n_resamples=0)
+    assert _row(plain, "cnn-mlp2") != _row(table, "cnn-mlp2")
+
+
+def test_without_folds_of_its_own_groups_stay_together(data):
+    data.cv, data.groups = None, np.arange(60) // 4
+    table = table1(data, cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)
+    tests = [set(data.groups[test]) for test, _ in table.predictions["cnn-svr"]]
+    assert len(tests) == 5
+    assert sum(map(len, tests)) == 15 == len(set.union(*tests))
+
+
+def test_a_pair_of_pictures_and_scores_gets_five_folds(data):
+    table = table1((data.images, data.target), cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)
+    expected = [test for _, test in KFold(5, shuffle=True, random_state=0).split(data.images)]
+    for (test, _), by_hand in zip(table.predictions["cnn-svr"], expected, strict=True):
+        np.testing.assert_array_equal(test, by_hand)
+
+
+def test_fits_side_by_side_give_the_same(data):
+    settings = {"cnn": data.cnn, "ic": data.ic, "rows": ["cnn-svr", "ic-mlp4"], "n_resamples": 0}
+    with parallel_config("threading"):
+        side_by_side = table1(data, n_jobs=2, **settings)
+    assert side_by_side.rows == table1(data, **settings).rows
+
+
+def test_the_ceiling_is_computed_where_responses_are_known(data):
+    chance = np.random.default_rng(1)
+    hits = chance.binomial(80, data.target)
+    data.counts = {"hits": hits, "misses": 80 - hits}
+    data.consistency, data.ceiling = 0.1, 0.2
+    table = table1(data, cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)
+    row = _row(table, "cnn-svr")
+    assert 0.95 < row["spearman"] / row["of_ceiling"] < 1
+    assert "computed from" in str(table)
+
+
+def test_a_published_ceiling_is_marked_as_one(data):
+    data.consistency, data.ceiling = 0.68, 0.9
+    table = table1(data, cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)
+    row = _row(table, "cnn-svr")
+    assert row["of_ceiling"] == pytest.approx(row["spearman"] / 0.9)
+    assert "Human consistency is 0.68 (a published constant" in str(table)
+
+
+def test_results_are_written_with_what_they_were_made_with(data, tmp_path):
+    table = table1(data, cnn=data.cnn, rows=["cnn-svr"], folder=tmp_path, random_state=3)
+    with (tmp_path / "table1.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["key"] for row in rows] == [row["key"] for row in table.rows]
+    assert float(rows[0]["spearman"]) == table.rows[0]["spearman"]
+    assert rows[1]["spearman"] == ""
+    assert {row["random_state"] for row in rows} == {"3"}
+    assert len(rows[0]["data_sha256"]) == 64
+    assert rows[0]["scikit-learn"].count(".") >= 1
+    text = (tmp_path / "table1.md").read_text(encoding="utf-8")
+    assert text.startswith("# Table 1: pictures of your own")
+    assert "| CNN " in text
+    assert rows[0]["cnn_features_sha256"] in text
+
+
+def test_the_hash_of_the_data_tells_data_apart(data):
+    settings = {"cnn": data.cnn, "rows": [], "n_resamples": 0}
+    first = table1(data, **settings).facts
+    assert table1(data, **settings).facts == first
+    data.target[0] += 0.001
+    assert table1(data, **settings).facts["data_sha256"] != first["data_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"rows": "cnn-svr"}, TypeError, "give a list"),
+        ({"rows": ["cnn-tree"]}, ValueError, "cnn-tree"),
+        ({"nested": 1}, ValueError, "2 or more inner folds"),
+        ({"extra": {"memnet": Ridge()}}, ValueError, "choose other names"),
+        ({"cnn": np.zeros((59, 4))}, ValueError, r"\(59, 4\).*60 pictures"),
+        ({"cnn": np.zeros(60)}, ValueError, "a row for each"),
+        ({"cv": [([0, 1, 2], [2, 3])]}, ValueError, "Fold 1 has pictures in both"),
+        ({"cv": [([0, 1, 2], [3])]}, ValueError, "Fold 1 has 3 training and 1 test"),
+    ],
+)
+def test_what_can_not_be_used_is_said(data, changes, error, message):
+    settings = {"cnn": data.cnn, "ic": data.ic, "n_resamples": 0, **changes}
+    with pytest.raises(error, match=message):
+        table1(data, **settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("folder", TypeError, "expected a set of pictures"),
+        ({"images": ["a", "b"], "target": None}, ValueError, "no scores"),
+        ((["a", "b"], [0.1, np.nan]), ValueError, "finite"),
+        ((["a", "b"], [0.1, 0.2, 0.3]), ValueError, "inconsistent numbers"),
+        (([], []), ValueError, "no images"),
+    ],
+)
+def test_what_is_no_set_of_pictures_is_said(given, error, message):
+    with pytest.raises(error, match=message):
+        table1(given)

@@ -1,0 +1,144 @@
+"""Tables 2 and 3: a fitted model on other sets."""
+
+import csv
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.utils import Bunch
+
+from sklearn_memorability.experiments import table2, table3
+
+# Squalli-Houssaini et al. (2018), Tables 2 and 3, read from the paper.
+PAPER_2 = [
+    ("Isola", 2222, 0.59),
+    ("Bylinskii", 1754, 0.48),
+    ("Dubey", 850, 0.36),
+    ("Cohendet", 150, 0.39),
+    ("Libkuman", 703, -0.02),
+    ("Bainbridge", 2222, -0.06),
+    ("Borkin", 410, -0.27),
+]
+PAPER_3 = [
+    ("MediaEval", 7396, 0.07),
+    ("Flickr", 123185, -0.05),
+    ("Gygli 1", 2688, -0.21),
+    ("Gygli 2", 2222, -0.19),
+    ("Gygli 3", 3180, 0.01),
+]
+
+
+class Lengths:
+    """A fitted model: a picture's score is the length of its name."""
+
+    def predict(self, images):
+        return np.array([[float(len(name))] for name in images])
+
+
+@pytest.fixture
+def isola():
+    chance = np.random.default_rng(0)
+    lengths = chance.integers(1, 30, size=200)
+    return Bunch(
+        images=["x" * n for n in lengths], target=0.02 * lengths + chance.normal(0, 0.1, size=200)
+    )
+
+
+def test_the_rows_are_the_papers_in_its_order_with_its_figures():
+    for compute, paper in ((table2, PAPER_2), (table3, PAPER_3)):
+        rows = compute(Lengths(), {}).rows
+        assert [(row["set"], row["paper_n_images"], row["paper"]) for row in rows] == paper
+
+
+def test_sets_that_are_not_there_are_listed_as_missing(isola):
+    table = table2(Lengths(), {"isola": isola, "Dubey": "ask the authors"}, n_resamples=0)
+    states = {row["set"]: row["status"] for row in table.rows}
+    assert states["Isola"] == ""
+    assert states["Dubey"] == "missing: ask the authors"
+    assert states["Borkin"] == "not given"
+    assert "ask the authors" in str(table)
+
+
+def test_figures_are_those_by_hand(isola):
+    row = table2(Lengths(), {"isola": isola}, n_resamples=300).rows[0]
+    lengths = np.array([len(name) for name in isola.images])
+    by_hand = spearmanr(isola.target, lengths).statistic
+    assert row["spearman"] == pytest.approx(by_hand)
+    assert row["interval_low"] < by_hand < row["interval_high"]
+    assert row["mse"] == pytest.approx(np.mean((lengths - isola.target) ** 2))
+    assert row["bias"] == pytest.approx(np.mean(lengths - isola.target))
+    assert row["standard_error"] is None
+    assert row["n_images"] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("FIGRIM", "bylinskii"), ("massvis", "borkin"), ("Faces", "bainbridge"), ("SUN", "isola")],
+)
+def test_sets_go_by_their_own_names_too(isola, name, key):
+    table = table2(Lengths(), {name: isola}, n_resamples=0)
+    assert [row["key"] for row in table.rows if "spearman" in row] == [key]
+
+
+def test_names_of_table_3_may_be_spelled_as_in_the_paper(isola):
+    table = table3(Lengths(), {"Gygli 2": isola}, n_resamples=0)
+    assert [row["key"] for row in table.rows if "spearman" in row] == ["gygli2"]
+
+
+def test_further_sets_stand_below(isola):
+    table = table2(Lengths(), {"my set": isola}, n_resamples=0)
+    assert table.rows[-1]["set"] == "my set"
+    assert table.rows[-1]["paper"] is None
+    assert len(table.rows) == 8
+
+
+def test_the_rule_that_was_used_is_told(isola):
+    isola.rule = "393 of the paper's 410 pictures"
+    table = table2(Lengths(), {"borkin": isola}, n_resamples=0)
+    assert "393 of the paper's 410 pictures" in str(table)
+
+
+def test_interestingness_has_no_squared_error(isola):
+    table = table3(Lengths(), {"flickr": isola}, n_resamples=0)
+    assert "mse" not in table.rows[1]
+    assert "MSE" not in str(table)
+    assert table.rows[1]["spearman"] == pytest.approx(
+        spearmanr(isola.target, [len(name) for name in isola.images]).statistic
+    )
+
+
+def test_the_ceiling_comes_from_the_sets_own_responses(isola):
+    chance = np.random.default_rng(0)
+    hits = chance.binomial(60, np.clip(isola.target, 0.05, 0.95))
+    isola.counts = {"hits": hits, "misses": 60 - hits}
+    table = table2(Lengths(), {"isola": isola}, n_resamples=0)
+    assert 0.9 < table.rows[0]["spearman"] / table.rows[0]["of_ceiling"] < 1
+    assert "Isola: Human consistency" in str(table)
+
+
+def test_results_are_written(isola, tmp_path):
+    table2(Lengths(), {"isola": isola}, folder=tmp_path / "new", n_resamples=0)
+    with (tmp_path / "new" / "table2.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["set"] for row in rows] == [name for name, _, _ in PAPER_2]
+    assert len(rows[0]["isola_sha256"]) == 64
+    assert "| Borkin " in (tmp_path / "new" / "table2.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("compute", "sets", "message"),
+    [
+        (table2, {"Flickr": None}, "other table"),
+        (table3, {"isola": None}, "other table"),
+        (table2, {"figrim": "no", "Bylinskii": "no"}, "given twice"),
+    ],
+)
+def test_names_that_can_not_be_meant_are_refused(compute, sets, message):
+    with pytest.raises(ValueError, match=message):
+        compute(Lengths(), sets)
+
+
+def test_a_set_without_scores_is_named(isola):
+    isola.target = None
+    with pytest.raises(ValueError, match="the set 'isola' has no scores"):
+        table2(Lengths(), {"isola": isola})
