@@ -138,8 +138,10 @@ def _run(arguments: argparse.Namespace) -> ResultTable:
     model.set_params(features__ic=ic)
     train = range(len(data.images)) if data.cv is None else data.cv[0][0]
     model.fit([data.images[i] for i in train], data.target[train])
-    table = compute(model, sets, folder=arguments.output, verbose=verbose, **measured)
+    table = compute(model, sets, verbose=verbose, **measured)
     table.notes.insert(0, f"Model: CNN + IC, MLP, 4 classes, fitted to {len(train)} pictures.")
+    table.to_csv(arguments.output / f"{arguments.command}.csv")
+    table.to_markdown(arguments.output / f"{arguments.command}.md")
     if arguments.figure:
         _save(figure4(sets), arguments.output / "figure4.png")
     return table

@@ -133,6 +133,7 @@ def test_table2_lists_what_is_missing_and_computes_the_rest(lamem, things_images
     assert rows["Isola"]["status"] == "not given"
     assert (tmp_path / "out" / "figure4.png").stat().st_size > 10_000
     assert "fitted to 36 pictures" in capsys.readouterr().out
+    assert "fitted to 36 pictures" in (tmp_path / "out" / "table2.md").read_text(encoding="utf-8")
 
 
 def test_table3_runs_without_any_set(lamem, tmp_path, capsys):

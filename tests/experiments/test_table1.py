@@ -47,6 +47,12 @@ class Recorder(RegressorMixin, BaseEstimator):
         return np.array([len(name) + 0.01 * i for i, name in enumerate(X)])
 
 
+class FirstLetters(Recorder):
+    """The same, with a memory of its own."""
+
+    fits: ClassVar[list] = []
+
+
 class CountingFeatures(TransformerMixin, BaseEstimator):
     """Features drawn by a picture's name; the class counts the pictures that it saw."""
 
@@ -189,6 +195,23 @@ def test_what_was_kept_is_not_taken_for_another_run(data, tmp_path, change):
     second = run(alpha=1e4 if change == "estimator" else 1.0)
     pairs = zip(first.predictions["mine"], second.predictions["mine"], strict=True)
     assert any(not np.array_equal(a[1], b[1]) for a, b in pairs)
+
+
+def test_a_picture_that_changed_under_its_name_is_not_taken_for_the_old_one(tmp_path):
+    paths = [tmp_path / f"{i}.txt" for i in range(8)]
+    for path in paths:
+        path.write_text("a picture")
+    data = ([str(path) for path in paths], np.linspace(0.1, 0.9, 8))
+
+    def fits():
+        model = {"mine": FirstLetters()}
+        table1(data, rows=[], extra=model, cv=2, folder=tmp_path / "kept", n_resamples=0)
+        return len(FirstLetters.fits)
+
+    FirstLetters.fits = []
+    assert [fits(), fits()] == [2, 2]
+    paths[0].write_text("another picture")
+    assert fits() == 4
 
 
 def test_a_damaged_file_is_computed_again(data, tmp_path):
