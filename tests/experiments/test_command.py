@@ -1,6 +1,7 @@
 """The command, on a LaMem tree of real pictures."""
 
 import csv
+import functools
 import os
 import signal
 import subprocess
@@ -15,8 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from sklearn_memorability.datasets import load_image_folder, load_lamem
+from sklearn_memorability.experiments import _command
 from sklearn_memorability.experiments._command import main
 from sklearn_memorability.features import ImageFeatures
+from sklearn_memorability.pipelines import recommended_regressor
 
 OFFLINE = ["--backbone", "efficientnet_lite0", "--quiet", "--resamples", "50"]
 
@@ -102,7 +105,11 @@ def test_table1_takes_vgg16_from_a_file(lamem, tmp_path, vgg16_weights, capsys):
 
 # A hundred scores, with ties, don't make the recommended sixteen classes.
 @pytest.mark.filterwarnings("ignore:The .* distinct scores")
-def test_pictures_of_ones_own_with_the_recommended_regressor(things_images, tmp_path, capsys):
+def test_pictures_of_ones_own_with_the_recommended_regressor(
+    things_images, tmp_path, capsys, monkeypatch
+):
+    quick = functools.partial(recommended_regressor, min_steps=10, n_members=1)
+    monkeypatch.setattr(_command, "recommended_regressor", quick)
     (tmp_path / "scores.csv").write_text(
         "".join((things_images / "scores.csv").read_text().splitlines(keepends=True)[:101])
     )
