@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
+from sklearn_memorability._fingerprint import fingerprint
 from sklearn_memorability.experiments._data import Study, as_study
 from sklearn_memorability.experiments._features import Features, compute_features
 from sklearn_memorability.experiments._measures import human_ceiling, measure
@@ -22,7 +23,7 @@ from sklearn_memorability.experiments._published import (
     FitRow,
 )
 from sklearn_memorability.experiments._result_table import ResultTable, library_versions
-from sklearn_memorability.experiments._runs import Runs, fingerprint
+from sklearn_memorability.experiments._runs import Runs
 
 _SHOWN = {
     "features": "features",

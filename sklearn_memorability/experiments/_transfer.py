@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
+from sklearn_memorability._fingerprint import fingerprint
 from sklearn_memorability.experiments._data import as_pictures
 from sklearn_memorability.experiments._measures import human_ceiling, measure
 from sklearn_memorability.experiments._published import TABLE_2, TABLE_3, TransferRow
 from sklearn_memorability.experiments._result_table import ResultTable
-from sklearn_memorability.experiments._runs import fingerprint
 
 _SHOWN = {
     "set": "set",
