@@ -1,0 +1,348 @@
+"""Comparisons of models: the same folds for all, figures by hand, honest tables."""
+
+import sys
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from scipy.stats import rankdata, spearmanr, t
+from sklearn import config_context
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.dummy import DummyRegressor
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer, r2_score
+from sklearn.model_selection import GroupKFold, KFold, cross_val_score
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_memorability.metrics import spearman_interval, spearman_scorer
+from sklearn_memorability.model_selection import StratifiedScoreKFold, compare
+
+MODELS = {"neighbours": KNeighborsRegressor(), "ridge": Ridge(), "strong": Ridge(alpha=1e4)}
+
+
+class Failing(RegressorMixin, BaseEstimator):
+    """Fails where a picture is in training."""
+
+    def __init__(self, row=0.0):
+        self.row = row
+
+    def fit(self, X, y):
+        if self.row in X[:, 0]:
+            raise RuntimeError("can't be trained on that")
+        self.mean_ = np.mean(y)
+        return self
+
+    def predict(self, X):
+        return self.mean_ + X[:, 0]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    chance = np.random.default_rng(0)
+    X = chance.normal(size=(90, 4))
+    y = (X.sum(axis=1) + 2 * chance.normal(size=90)).round(1)
+    return X, y
+
+
+def test_t_test_figures_are_those_by_hand(pictures):
+    X, y = pictures
+    cv = KFold(6, shuffle=True, random_state=1)
+    found = compare(MODELS, X, y, cv=cv, baseline="ridge", confidence_level=0.9)
+    scores = {
+        name: cross_val_score(model, X, y, cv=cv, scoring=spearman_scorer)
+        for name, model in MODELS.items()
+    }
+    variance_of_mean = 1 / 6 + 15 / 75
+    p_values = {}
+    for row in found.rows:
+        name = row["model"]
+        assert found.fold_scores[name] == pytest.approx(scores[name])
+        assert row["score"] == pytest.approx(scores[name].mean())
+        assert row["standard_error"] == pytest.approx(
+            np.sqrt(variance_of_mean * scores[name].var(ddof=1))
+        )
+        if name == "ridge":
+            assert row["difference"] is row["p_value"] is row["p_adjusted"] is None
+            continue
+        d = scores[name] - scores["ridge"]
+        error = np.sqrt(variance_of_mean * d.var(ddof=1))
+        width = t.ppf(0.95, 5) * error
+        p_values[name] = 2 * t.sf(abs(d.mean()) / error, 5)
+        assert row["difference"] == pytest.approx(d.mean())
+        assert row["difference_standard_error"] == pytest.approx(error)
+        assert row["difference_low"] == pytest.approx(d.mean() - width)
+        assert row["difference_high"] == pytest.approx(d.mean() + width)
+        assert row["p_value"] == pytest.approx(p_values[name])
+    small, large = sorted(p_values, key=p_values.get)
+    adjusted = {row["model"]: row["p_adjusted"] for row in found.rows}
+    assert adjusted[small] == pytest.approx(min(2 * p_values[small], 1))
+    assert adjusted[large] == pytest.approx(max(adjusted[small], p_values[large]))
+
+
+def test_against_the_best_all_pairs_are_adjusted_for(pictures):
+    X, y = pictures
+    found = compare(MODELS, X, y, cv=5, random_state=0)
+    assert found.n_tests == 3
+    assert [row["score"] for row in found.rows] == sorted(
+        (row["score"] for row in found.rows), reverse=True
+    )
+    best = found.rows[0]["model"]
+    p = {}
+    for name in MODELS:
+        others = compare(MODELS, X, y, cv=5, random_state=0, baseline=name, correction=None)
+        assert "p_adjusted" not in others.rows[0]
+        p |= {frozenset((name, row["model"])): row["p_value"] for row in others.rows}
+    pairs = sorted((value, pair) for pair, value in p.items() if value is not None)
+    low = 0.0
+    for times, (value, pair) in zip((3, 2, 1), pairs, strict=True):
+        low = max(low, min(times * value, 1))
+        if best in pair:
+            (other,) = pair - {best}
+            row = next(row for row in found.rows if row["model"] == other)
+            assert row["p_adjusted"] == pytest.approx(low)
+
+
+def test_bootstrap_intervals_are_spearman_interval_s_and_differences_paired(pictures):
+    X, y = pictures
+    cv = StratifiedScoreKFold(3)
+    found = compare(
+        MODELS, X, y, cv=cv, test="bootstrap", baseline="ridge", n_resamples=3000, random_state=0
+    )
+    folds, predicted = np.empty(90), {name: np.empty(90) for name in MODELS}
+    for i, (train, test) in enumerate(cv.split(X, y)):
+        folds[test] = i
+        for name, model in MODELS.items():
+            predicted[name][test] = model.fit(X[train], y[train]).predict(X[test])
+    chance = np.random.default_rng(0)
+    draws = [
+        np.concatenate([chance.choice(np.flatnonzero(folds == i), 30) for i in range(3)])
+        for _ in range(400)
+    ]
+
+    def means(name):
+        return np.array(
+            [
+                np.mean(
+                    [
+                        np.corrcoef(rankdata([y[rows], predicted[name][rows]], axis=1))[0, 1]
+                        for rows in rows_drawn.reshape(3, 30)
+                    ]
+                )
+                for rows_drawn in draws
+            ]
+        )
+
+    by_name = {row["model"]: row for row in found.rows}
+    drawn = means("neighbours") - means("ridge")
+    row = by_name["neighbours"]
+    assert row["difference_standard_error"] == pytest.approx(drawn.std(), rel=0.15)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    # Percentiles of 400 draws are sure to about a seventh of a standard deviation.
+    assert row["difference_low"] == pytest.approx(low, abs=0.4 * drawn.std())
+    assert row["difference_high"] == pytest.approx(high, abs=0.4 * drawn.std())
+    for name in MODELS:
+        low, high = spearman_interval(
+            y, predicted[name], folds=folds, n_resamples=3000, random_state=1
+        )
+        # Half the interval's width is two standard errors.
+        assert by_name[name]["standard_error"] == pytest.approx((high - low) / 3.92, rel=0.1)
+
+
+def test_a_model_and_its_copy_do_not_differ(pictures):
+    X, y = pictures
+    for test in ("corrected_t", "bootstrap"):
+        found = compare({"a": Ridge(), "b": Ridge()}, X, y, cv=3, test=test, random_state=0)
+        assert [row["model"] for row in found.rows] == ["a", "b"]
+        assert found.rows[1]["difference"] == 0
+        assert found.rows[1]["p_value"] == found.rows[1]["p_adjusted"] == 1
+
+
+def test_folds_by_default_are_three_shuffled_rounds_by_score(pictures):
+    X, y = pictures
+    found = compare({"a": Ridge(), "b": DummyRegressor()}, X, y, scoring="r2", random_state=3)
+    chance = np.random.RandomState(3)
+    expected = [
+        cross_val_score(
+            Ridge(), X, y, cv=StratifiedScoreKFold(5, shuffle=True, random_state=chance)
+        )
+        for _ in range(3)
+    ]
+    assert found.fold_scores["a"] == pytest.approx(np.concatenate(expected))
+    assert (found.n_train, found.n_test) == (72, 18)
+    assert "shuffled 3 times, 15 folds" in found.folds
+
+
+def test_groups_are_never_split_by_default(pictures):
+    X, y = pictures
+    groups = np.array([f"object {i // 3}" for i in range(90)])
+    seen = make_pipeline(FunctionTransformer(), Ridge())
+    found = compare({"a": seen, "b": Ridge(alpha=5)}, X, y, groups=groups, cv=4, random_state=0)
+    cv = GroupKFold(4, shuffle=True, random_state=np.random.RandomState(0))
+    expected = cross_val_score(Ridge(), X, y, groups=groups, cv=cv, scoring=spearman_scorer)
+    assert found.fold_scores["a"] == pytest.approx(expected)
+
+
+def test_bootstrap_draws_groups_together(pictures):
+    X, y = pictures
+    # Each picture three times: singly drawn, they would look like three times as many.
+    X, y, groups = np.repeat(X, 3, axis=0), np.repeat(y, 3), np.repeat(np.arange(90), 3)
+    cv = list(GroupKFold(3).split(X, y, groups))
+    arguments = {"cv": cv, "test": "bootstrap", "random_state": 0}
+    alone = compare(MODELS, X, y, **arguments)
+    together = compare(MODELS, X, y, groups=groups, **arguments)
+    for singly, grouped in zip(alone.rows, together.rows, strict=True):
+        ratio = grouped["standard_error"] / singly["standard_error"]
+        assert ratio == pytest.approx(np.sqrt(3), rel=0.15)
+
+
+def test_one_split_in_two_parts_is_for_the_bootstrap(pictures):
+    X, y = pictures
+    split = [(np.arange(60), np.arange(60, 90))]
+    with pytest.raises(ValueError, match=r"cv gives one fold.*test='bootstrap' takes one"):
+        compare(MODELS, X, y, cv=split)
+    found = compare(MODELS, X, y, cv=split, test="bootstrap", random_state=0)
+    expected = spearmanr(y[60:], Ridge().fit(X[:60], y[:60]).predict(X[60:])).statistic
+    by_name = {row["model"]: row for row in found.rows}
+    assert by_name["ridge"]["score"] == pytest.approx(expected)
+    assert 0 < by_name["neighbours"]["p_value"] <= 1
+
+
+@pytest.mark.parametrize(("test", "backend"), [("corrected_t", "threading"), ("bootstrap", "loky")])
+def test_jobs_change_nothing_and_the_seed_shown_repeats_the_result(pictures, test, backend):
+    X, y = pictures
+    with parallel_config(backend):
+        first = compare(MODELS, X, y, cv=3, test=test, n_jobs=2)
+    again = compare(MODELS, X, y, cv=3, test=test, random_state=first.random_state)
+    assert again.rows == first.rows
+    assert compare(MODELS, X, y, cv=3, test=test, random_state=7).rows != first.rows
+
+
+def test_failing_model_is_named(pictures):
+    X, y = pictures
+    models = {"ridge": Ridge(), "fails": Failing(row=X[0, 0])}
+    with pytest.raises(RuntimeError, match=r"can't be trained") as raised:
+        compare(models, X, y, cv=KFold(3))
+    assert raised.value.__notes__ == ["Model 'fails' failed on fold 1, counted from 0."]
+
+
+@pytest.mark.parametrize("test", ["corrected_t", "bootstrap"])
+def test_failed_model_is_left_out_of_the_tests_and_listed_last(pictures, test):
+    X, y = pictures
+    models = {"fails": Failing(row=X[0, 0]), **MODELS}
+    with pytest.warns(
+        FitFailedWarning, match=r"2 of 12 fits failed.*\nModel 'fails'.*RuntimeError"
+    ):
+        found = compare(models, X, y, cv=KFold(3), test=test, error_score=np.nan, random_state=0)
+    whole = compare(MODELS, X, y, cv=KFold(3), test=test, random_state=0)
+    assert found.rows[:3] == whole.rows
+    assert found.rows[3]["model"] == "fails"
+    assert np.isnan(found.rows[3]["p_adjusted"])
+    assert found.n_tests == 3
+    assert "nan" in str(found)
+    with (
+        pytest.warns(FitFailedWarning),
+        pytest.raises(ValueError, match="baseline 'fails' does not have a score on every fold"),
+    ):
+        compare(models, X, y, cv=KFold(3), test=test, error_score=np.nan, baseline="fails")
+
+
+def test_a_failed_fold_may_count_as_a_number(pictures):
+    X, y = pictures
+    models = {"fails": Failing(row=X[0, 0]), "ridge": Ridge()}
+    with pytest.warns(FitFailedWarning):
+        found = compare(models, X, y, cv=KFold(3), error_score=0.0)
+    assert found.fold_scores["fails"][1:].tolist() == [0.0, 0.0]
+    assert np.isfinite(found.rows[1]["p_value"])
+
+
+def test_params_go_to_fit_or_where_routing_sends_them(pictures):
+    X, y = pictures
+    weights = np.linspace(0.1, 2, 90)
+    models = {"a": Ridge(), "b": Ridge(alpha=100)}
+    cv = KFold(3)
+    found = compare(models, X, y, cv=cv, scoring="r2", params={"sample_weight": weights})
+    expected = cross_val_score(
+        Ridge(), X, y, cv=cv, scoring="r2", params={"sample_weight": weights}
+    )
+    assert found.fold_scores["a"] == pytest.approx(expected)
+    with config_context(enable_metadata_routing=True):
+        models = {name: model.set_fit_request(sample_weight=True) for name, model in models.items()}
+        scoring = make_scorer(r2_score).set_score_request(sample_weight=True)
+        params = {"sample_weight": weights}
+        found = compare(models, X, y, cv=cv, scoring=scoring, params=params)
+        expected = cross_val_score(models["a"], X, y, cv=cv, scoring=scoring, params=params)
+        assert found.fold_scores["a"] == pytest.approx(expected)
+
+
+def test_models_given_are_not_fitted_and_pictures_may_be_a_list(pictures):
+    X, y = pictures
+    models = {
+        name: make_pipeline(FunctionTransformer(np.array), Ridge(alpha=alpha))
+        for name, alpha in (("a", 1), ("b", 100))
+    }
+    found = compare(models, X.tolist(), y.tolist(), cv=3, random_state=0)
+    expected = compare({"a": Ridge(), "b": Ridge(alpha=100)}, X, y, cv=3, random_state=0)
+    assert found.rows == expected.rows
+    assert not hasattr(models["a"][-1], "coef_")
+
+
+def test_the_table_says_how_it_was_made(pictures):
+    X, y = pictures
+    found = compare(MODELS, X, y, cv=3, random_state=5, baseline="ridge")
+    lines = str(found).splitlines()
+    assert lines[0].split() == [
+        "model", "spearman", "difference", "95%", "interval", "p", "p", "adjusted"
+    ]  # fmt: skip
+    assert next(line for line in lines if line.startswith("ridge")).endswith("reference")
+    assert lines[5:] == [
+        "Test: corrected resampled t-test; ± is one standard error.",
+        "Folds: StratifiedScoreKFold(n_splits=3) shuffled, 3 folds, 60 pictures to train on and "
+        "30 to test; random_state=5.",
+        "Adjusted by Holm's procedure for 2 tests: each model with ridge.",
+    ]
+    assert repr(found) == "<Comparison of 3 models; print it to see it>"
+    found = compare(MODELS, X, y, cv=KFold(3), test="bootstrap", n_resamples=200, random_state=5)
+    text = str(found)
+    assert "bootstrap of pictures, 200 resamples" in text
+    assert "KFold(n_splits=3, random_state=None, shuffle=False), 3 folds" in text
+    assert "3 tests: all pairs, as the best was chosen by its score" in text
+
+
+def test_rows_become_a_frame(pictures, monkeypatch):
+    X, y = pictures
+    found = compare(MODELS, X, y, cv=3, random_state=0)
+    frame = found.to_frame()
+    assert frame["model"].tolist() == [row["model"] for row in found.rows]
+    assert frame["score"].tolist() == [row["score"] for row in found.rows]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        found.to_frame()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"models": {"a": Ridge()}}, "no mapping from two names or more"),
+        ({"models": [Ridge(), Ridge()]}, "no mapping from two names or more"),
+        ({"baseline": "c"}, "baseline='c' is none of the models"),
+        ({"test": "t"}, "test='t' is unknown"),
+        ({"correction": "bonferroni"}, "correction='bonferroni' is unknown"),
+        ({"test": "bootstrap", "scoring": "r2"}, "is for Spearman's correlation"),
+        ({"scoring": ["r2"]}, "models are compared by one"),
+        ({"error_score": "ignore"}, "error_score='ignore' is neither"),
+        ({"confidence_level": 95.0}, "confidence_level == 95.0"),
+        ({"n_resamples": 0}, "n_resamples == 0"),
+        ({"cv": 1}, "n_splits=2 or more"),
+        ({"y": np.ones(3)}, "inconsistent numbers of samples"),
+        ({"y": np.where(np.arange(90) == 7, np.nan, 0.5)}, "Input y contains NaN"),
+        ({"groups": np.ones(3)}, "inconsistent numbers of samples"),
+    ],
+)
+def test_bad_arguments_are_refused(pictures, changed, message):
+    X, y = pictures
+    arguments = {"models": {"a": Ridge(), "b": Ridge()}, "X": X, "y": y, **changed}
+    with pytest.raises(ValueError, match=message):
+        compare(arguments.pop("models"), arguments.pop("X"), arguments.pop("y"), **arguments)
