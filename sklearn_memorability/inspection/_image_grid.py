@@ -18,6 +18,7 @@ from sklearn_memorability.inspection._image_choice import (
     largest_errors,
 )
 from sklearn_memorability.inspection._image_layout import CELL, Grid, draw, font_size
+from sklearn_memorability.inspection._pyplot import pyplot
 
 # Pixels of a drawn picture's longer side: enough for print, light in memory.
 _SIDE = 400
@@ -125,7 +126,7 @@ class ImageGridDisplay:
         sklearn_memorability.images.ImageReadError
             If a picture can't be read. The message names its row and its file.
         """
-        plt = _pyplot("ImageGridDisplay.plot")
+        plt = pyplot("ImageGridDisplay.plot")
         if fig is not None and figsize is not None:
             raise ValueError(
                 f"figsize={figsize} is the size of a new figure; with fig, leave it out."
@@ -203,7 +204,7 @@ class ImageGridDisplay:
         >>> [label.get_text() for label in display.texts_[0][0]]
         ['0.72', '0.68']
         """
-        _pyplot("ImageGridDisplay.from_estimator")
+        pyplot("ImageGridDisplay.from_estimator")
         listed = as_image_list(images)
         check_scalar(n_images, "n_images", Integral, min_val=1)
         y_true = as_scores(y_true, "y_true", len(listed))
@@ -386,16 +387,6 @@ class ImageGridDisplay:
                     f"{name} has {len(entry)} values for {len(row)} images in row {i}."
                 )
         return list(given)
-
-
-def _pyplot(caller: str) -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} needs matplotlib: pip install 'sklearn-memorability[plot]'"
-        ) from error
-    return plt
 
 
 def _small(image: Any, index: int) -> Image.Image:

@@ -1,0 +1,279 @@
+"""A map of what a model looks at, over its picture."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import ImageOps
+
+from sklearn_memorability.images import read_image
+from sklearn_memorability.inspection._gradient import gradient_map
+from sklearn_memorability.inspection._occlusion import occlusion_map
+from sklearn_memorability.inspection._pyplot import axes_for, letters, pyplot, wrapped
+
+_METHODS: dict[str, Callable[..., Any]] = {"occlusion": occlusion_map, "gradient": gradient_map}
+_LABELS = {
+    "occlusion": "drop of the score when covered",
+    "gradient": "share of the score, by its gradient",
+}
+# From purple, lowers, to orange, raises: colour-blind readers can tell them apart.
+_CMAP = "PuOr_r"
+# Width and height of a figure's place for the picture, in inches.
+_LARGEST = (5.0, 4.5)
+_TITLE_SIZE = 10.0
+
+
+class MapDisplay:
+    """A map laid over the picture it is of: what raises the predicted score, what lowers it.
+
+    Use :meth:`from_estimator`, or :meth:`from_map` with a map that is at hand. All
+    parameters are stored as attributes.
+
+    Parameters
+    ----------
+    image : path, bytes, open file, PIL image, array or tensor
+        The picture.
+    values : ndarray of shape (height, width)
+        A value for each pixel of the picture: above zero for what raises the score,
+        below zero for what lowers it.
+    score : float, optional
+        The predicted score, written above the picture.
+    label : str, optional
+        What the values are, written beside the colour bar.
+    name : str, optional
+        The picture's name, written above it.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn in.
+    figure_ : matplotlib Figure or SubFigure
+        The figure of it.
+    image_ : matplotlib AxesImage
+        The picture, in grey.
+    map_ : matplotlib AxesImage
+        The map on it; the smaller a value, the more of the picture shows through.
+    colorbar_ : matplotlib Colorbar or None
+        The key to the colours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_memorability.inspection import MapDisplay
+    >>> values = np.zeros((4, 6))
+    >>> values[1, 2] = 0.1
+    >>> display = MapDisplay(np.zeros((4, 6), dtype=np.uint8), values).plot()
+    >>> display.map_.norm.vmin, display.map_.norm.vmax
+    (-0.1, 0.1)
+    """
+
+    def __init__(
+        self,
+        image: Any,
+        values: np.ndarray,
+        *,
+        score: float | None = None,
+        label: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.image = image
+        self.values = values
+        self.score = score
+        self.label = label
+        self.name = name
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        vmax: float | None = None,
+        cmap: Any = _CMAP,
+        alpha: float = 0.9,
+        colorbar: bool = True,
+        figsize: tuple[float, float] | None = None,
+    ) -> "MapDisplay":
+        """Draw the map over the picture; nothing is shown on a screen.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            What to draw in. By default, a new figure of pyplot's.
+        vmax : float, optional
+            The value with the strongest colour; the scale is the same on both sides of
+            zero. By default, the largest there is. Maps that are to be compared need the
+            same.
+        cmap : str or matplotlib Colormap, default="PuOr_r"
+            The colours, from the lowest to the highest value; its middle is zero.
+        alpha : float in [0, 1], default=0.9
+            How much of the picture the strongest colour hides.
+        colorbar : bool, default=True
+            Whether to draw the key to the colours.
+        figsize : tuple of two floats, optional
+            Width and height of the new figure, in inches. By default, they follow the
+            picture's shape.
+
+        Returns
+        -------
+        MapDisplay
+            Itself, with the attributes that end in an underscore.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        ValueError
+            If the map has not the picture's shape or is not finite, ``vmax`` is not
+            above zero, ``alpha`` lies outside [0, 1], or both ``ax`` and ``figsize``
+            are given.
+        sklearn_memorability.images.ImageReadError
+            If the picture can't be read.
+        """
+        pyplot("MapDisplay.plot")
+        picture = read_image(self.image)
+        values = _checked(self.values, picture.size)
+        if vmax is not None and not vmax > 0:
+            raise ValueError(f"vmax={vmax} must be above zero.")
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha={alpha} must lie between 0 and 1.")
+        # A flat map has no largest value; any scale shows it as it is.
+        limit = vmax or float(np.abs(values).max()) or 1.0
+        self.ax_ = ax = axes_for("MapDisplay.plot", ax, figsize, _figsize(picture.size, colorbar))
+        self.figure_ = ax.figure
+        self.image_ = ax.imshow(
+            np.asarray(ImageOps.grayscale(picture)), cmap="gray", vmin=0, vmax=255, origin="upper"
+        )
+        self.map_ = ax.imshow(
+            values,
+            cmap=cmap,
+            vmin=-limit,
+            vmax=limit,
+            alpha=alpha * np.clip(np.abs(values) / limit, 0, 1),
+            origin="upper",
+        )
+        ax.set(xticks=[], yticks=[])
+        self.colorbar_ = None
+        if colorbar:
+            from matplotlib.cm import ScalarMappable
+
+            # Of its own, as the map's has a transparency for each pixel.
+            key = ScalarMappable(self.map_.norm, self.map_.cmap)
+            self.colorbar_ = self.figure_.colorbar(key, ax=ax, shrink=0.9, pad=0.02)
+            self.colorbar_.set_label(self.label or "lowers the score  |  raises the score")
+        lines = [] if self.name is None else [self.name]
+        if self.score is not None:
+            lines.append(f"predicted score {self.score:z.3f}")
+        # In the middle, as a tall picture is narrower than its own place.
+        title = wrapped("\n".join(lines), int(0.8 * letters(ax, _TITLE_SIZE)))
+        ax.set_title(title, fontsize=_TITLE_SIZE, loc="center", parse_math=False)
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        model: Any,
+        image: Any,
+        *,
+        method: str = "occlusion",
+        map_options: dict[str, Any] | None = None,
+        name: str | None = None,
+        **plot_options: Any,
+    ) -> "MapDisplay":
+        """Compute a model's map of a picture and draw it.
+
+        Parameters
+        ----------
+        model : estimator
+            A fitted one; see ``method``'s function.
+        image : path, bytes, open file, PIL image, array or tensor
+            One picture.
+        method : {"occlusion", "gradient"}, default="occlusion"
+            :func:`occlusion_map`, for every model, or :func:`gradient_map`.
+        map_options : dict, optional
+            Further arguments of that function.
+        name : str, optional
+            The picture's name, written above it.
+        **plot_options
+            Passed to :meth:`plot`: ``ax``, ``vmax``, ``cmap``, ``alpha``, ``colorbar``,
+            ``figsize``.
+
+        Returns
+        -------
+        MapDisplay
+            What was drawn.
+
+        Raises
+        ------
+        ImportError, TypeError, ValueError
+            As :meth:`plot` and the function; if ``method`` is neither.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_memorability.inspection import MapDisplay
+        >>> class Brightness:
+        ...     def predict(self, X):
+        ...         return X.mean(axis=(1, 2, 3)) / 255
+        >>> picture = np.zeros((12, 12, 3), dtype=np.uint8)
+        >>> picture[:6] = 255
+        >>> display = MapDisplay.from_estimator(Brightness(), picture)
+        >>> display.score
+        0.5
+        """
+        pyplot("MapDisplay.from_estimator")
+        if method not in _METHODS:
+            raise ValueError(f"method={method!r} must be one of {list(_METHODS)}.")
+        found = _METHODS[method](model, image, **(map_options or {}))
+        return cls.from_map(found, label=_LABELS[method], name=name, **plot_options)
+
+    @classmethod
+    def from_map(
+        cls,
+        found: Any,
+        *,
+        label: str | None = None,
+        name: str | None = None,
+        **plot_options: Any,
+    ) -> "MapDisplay":
+        """Draw a map that is at hand.
+
+        Parameters
+        ----------
+        found : Bunch
+            What :func:`occlusion_map` or :func:`gradient_map` returned.
+        label, name : str, optional
+            What the values are, and the picture's name.
+        **plot_options
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        MapDisplay
+            What was drawn.
+
+        Raises
+        ------
+        ImportError, ValueError
+            As :meth:`plot`.
+        """
+        return cls(found.image, found.map, score=found.score, label=label, name=name).plot(
+            **plot_options
+        )
+
+
+def _checked(values: Any, size: tuple[int, int]) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    if values.shape != size[::-1]:
+        raise ValueError(
+            f"values has the shape {values.shape}; the picture has {size[1]} rows and {size[0]} "
+            "columns of pixels."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("values must be finite; the map has NaN or infinity in it.")
+    return values
+
+
+def _figsize(size: tuple[int, int], colorbar: bool) -> tuple[float, float]:
+    scale = min(_LARGEST[0] / size[0], _LARGEST[1] / size[1])
+    # The least width has room for the title, the least height for the bar's label.
+    width, height = max(2.6, scale * size[0]), max(2.6, scale * size[1])
+    return width + 1.1 * colorbar + 0.2, height + 0.5

@@ -1,0 +1,341 @@
+"""True scores against predicted ones."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+
+from sklearn_memorability.inspection._image_choice import as_scores
+from sklearn_memorability.inspection._pyplot import BLUE, axes_for, letters, pyplot, wrapped
+from sklearn_memorability.metrics import rank_correlation, spearman_interval
+
+# Above this many, points hide each other and their density is drawn instead.
+_MOST_POINTS = 1000
+_TITLE_SIZE = 9.0
+
+
+class ScoreDisplay:
+    """True scores against predicted ones, with how well they agree.
+
+    Use :meth:`from_estimator` or :meth:`from_predictions`. All parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_images,)
+        The true scores.
+    y_pred : array-like of shape (n_images,)
+        The predicted scores.
+    interval : tuple of two floats, optional
+        The bootstrap interval of Spearman's correlation.
+    confidence_level : float, default=0.95
+        Its level.
+    consistency : float, optional
+        How well two halves of the people agree: Spearman's correlation of their scores.
+    ceiling : float, optional
+        The correlation that no predictor can be expected to pass.
+    name : str, optional
+        What was predicted, by what; written above the figures.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn in.
+    figure_ : matplotlib Figure or SubFigure
+        The figure of it.
+    points_ : matplotlib PathCollection or PolyCollection
+        The points, or the hexagons that stand for many of them.
+    colorbar_ : matplotlib Colorbar or None
+        The key to the hexagons' colours.
+    spearman_ : float
+        Spearman's correlation; NaN where the true scores are all alike.
+    mse_ : float
+        Mean squared error.
+    bias_ : float
+        Mean of predicted less true scores.
+
+    See Also
+    --------
+    sklearn.metrics.PredictionErrorDisplay : Errors of any regressor.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_memorability.inspection import ScoreDisplay
+    >>> display = ScoreDisplay(np.array([0.6, 0.7, 0.9]), np.array([0.7, 0.8, 0.9])).plot()
+    >>> round(display.spearman_, 2), round(display.bias_, 3)
+    (1.0, 0.067)
+    """
+
+    def __init__(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        *,
+        interval: tuple[float, float] | None = None,
+        confidence_level: float = 0.95,
+        consistency: float | None = None,
+        ceiling: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.interval = interval
+        self.confidence_level = confidence_level
+        self.consistency = consistency
+        self.ceiling = ceiling
+        self.name = name
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: str = "auto",
+        figsize: tuple[float, float] | None = None,
+    ) -> "ScoreDisplay":
+        """Draw the scores; nothing is shown on a screen.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            What to draw in. By default, a new figure of pyplot's.
+        kind : {"auto", "scatter", "hexbin"}, default="auto"
+            A point for each picture, or hexagons whose colour tells how many pictures
+            are in them. ``"auto"`` is hexagons for more than 1,000 pictures.
+        figsize : tuple of two floats, optional
+            Width and height of the new figure, in inches.
+
+        Returns
+        -------
+        ScoreDisplay
+            Itself, with the attributes that end in an underscore.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        ValueError
+            If the scores don't fit each other or are not finite, ``kind`` is unknown, or
+            both ``ax`` and ``figsize`` are given.
+        """
+        true, predicted = _both(self.y_true, self.y_pred)
+        if kind not in ("auto", "scatter", "hexbin"):
+            raise ValueError(f"kind={kind!r} must be 'auto', 'scatter' or 'hexbin'.")
+        if kind == "auto":
+            kind = "hexbin" if len(true) > _MOST_POINTS else "scatter"
+        self.spearman_ = rank_correlation(true, predicted)
+        self.mse_ = float(np.mean((predicted - true) ** 2))
+        self.bias_ = float(np.mean(predicted - true))
+        self.ax_ = ax = axes_for("ScoreDisplay.plot", ax, figsize, (5.6, 5.4))
+        self.figure_ = ax.figure
+        low, high = _limits(true, predicted)
+        self.colorbar_ = None
+        if kind == "hexbin":
+            self.points_ = ax.hexbin(
+                predicted,
+                true,
+                gridsize=40,
+                extent=(low, high, low, high),
+                bins="log",
+                mincnt=1,
+                cmap="viridis",
+                linewidths=0.2,
+            )
+            self.colorbar_ = self.figure_.colorbar(
+                self.points_, ax=ax, label="number of pictures", shrink=0.8
+            )
+        else:
+            # Few points are drawn large and solid, many small and faint.
+            size = float(np.clip(2000 / len(true), 8, 40))
+            self.points_ = ax.scatter(
+                predicted, true, s=size, color=BLUE, alpha=0.9 if len(true) < 50 else 0.6, lw=0
+            )
+        line = {"linestyle": "--", "linewidth": 1, "color": "0.5", "zorder": 1.5}
+        ax.axline((low, low), slope=1, label="predicted = true", **line)
+        ax.set(
+            xlim=(low, high),
+            ylim=(low, high),
+            xlabel="predicted score",
+            ylabel="true score",
+        )
+        ax.legend(loc="lower right", fontsize=_TITLE_SIZE)
+        self._write_title(ax)
+        return self
+
+    @classmethod
+    def from_estimator(cls, model: Any, X: Any, y_true: Any, **options: Any) -> "ScoreDisplay":
+        """Predict scores and draw them against the true ones.
+
+        Parameters
+        ----------
+        model : estimator
+            A fitted one; pictures or features are what its ``predict`` takes.
+        X : array-like
+            What to predict, of pictures that the model was not fitted to.
+        y_true : array-like of shape (n_images,)
+            The true scores.
+        **options
+            As in :meth:`from_predictions`.
+
+        Returns
+        -------
+        ScoreDisplay
+            What was drawn.
+
+        Raises
+        ------
+        ImportError, TypeError, ValueError
+            As :meth:`from_predictions`.
+
+        Examples
+        --------
+        >>> from sklearn_memorability.datasets import load_things_photographs
+        >>> from sklearn_memorability.inspection import ScoreDisplay
+        >>> from sklearn_memorability.pipelines import svr_regressor
+        >>> data = load_things_photographs()
+        >>> model = svr_regressor().fit(data.data[:700], data.target[:700])
+        >>> display = ScoreDisplay.from_estimator(
+        ...     model, data.data[700:], data.target[700:], ceiling=data.ceiling, random_state=0
+        ... )
+        >>> len(display.y_pred)
+        246
+        """
+        pyplot("ScoreDisplay.from_estimator")
+        return cls.from_predictions(y_true, model.predict(X), **options)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: Any,
+        y_pred: Any,
+        *,
+        groups: Any = None,
+        consistency: float | None = None,
+        ceiling: float | None = None,
+        name: str | None = None,
+        confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: Any = None,
+        **plot_options: Any,
+    ) -> "ScoreDisplay":
+        """Draw true scores against predicted ones.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_images,)
+            The true scores.
+        y_pred : array-like of shape (n_images,)
+            The predicted scores.
+        groups : array-like of shape (n_images,), optional
+            Which pictures belong together; see
+            :func:`~sklearn_memorability.metrics.spearman_interval`.
+        consistency : float, optional
+            How well two halves of the people agree, as the data sets' ``consistency``.
+        ceiling : float, optional
+            The correlation that no predictor can be expected to pass, as the data sets'
+            ``ceiling``.
+        name : str, optional
+            What was predicted, by what; written above the figures.
+        confidence_level : float, default=0.95
+            Level of the bootstrap interval.
+        n_resamples : int, default=1000
+            Bootstrap resamples; 0 leaves the interval out.
+        random_state : int, RandomState instance or None, default=None
+            Decides what is drawn.
+        **plot_options
+            Passed to :meth:`plot`: ``ax``, ``kind``, ``figsize``.
+
+        Returns
+        -------
+        ScoreDisplay
+            What was drawn.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        ValueError
+            If the scores don't fit each other or are not finite, or a setting of the
+            interval is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_memorability.inspection import ScoreDisplay
+        >>> chance = np.random.default_rng(0)
+        >>> y_true = chance.uniform(size=100)
+        >>> y_pred = y_true + chance.normal(scale=0.2, size=100)
+        >>> display = ScoreDisplay.from_predictions(y_true, y_pred, random_state=0)
+        >>> low, high = display.interval
+        >>> bool(low < display.spearman_ < high)
+        True
+        """
+        pyplot("ScoreDisplay.from_predictions")
+        true, predicted = _both(y_true, y_pred)
+        interval = None
+        # One picture, or scores that are all alike, have no correlation to redraw.
+        if n_resamples and len(np.unique(true)) > 1:
+            interval = spearman_interval(
+                true,
+                predicted,
+                groups=groups,
+                confidence_level=confidence_level,
+                n_resamples=n_resamples,
+                random_state=random_state,
+            )
+        return cls(
+            true,
+            predicted,
+            interval=interval,
+            confidence_level=confidence_level,
+            consistency=consistency,
+            ceiling=ceiling,
+            name=name,
+        ).plot(**plot_options)
+
+    def _write_title(self, ax: Any) -> None:
+        if np.isnan(self.spearman_):
+            parts = ["Spearman not defined"]
+        else:
+            parts = [f"Spearman {self.spearman_:z.3f}"]
+            if self.interval is not None:
+                low, high = self.interval
+                parts[0] += (
+                    f" ({100 * self.confidence_level:g}% interval {low:z.3f} to {high:z.3f})"
+                )
+        if self.consistency is not None:
+            parts.append(f"human consistency {self.consistency:.2f}")
+        if self.ceiling is not None:
+            parts.append(f"human ceiling {self.ceiling:.2f}")
+        parts += [f"MSE {self.mse_:.4f}", f"bias {self.bias_:+.3f}", f"n = {len(self.y_true):,}"]
+        lines = wrapped(_joined(parts, letters(ax, _TITLE_SIZE)), letters(ax, _TITLE_SIZE))
+        if self.name is not None:
+            lines = f"{wrapped(self.name, letters(ax, _TITLE_SIZE))}\n{lines}"
+        ax.set_title(lines, loc="left", fontsize=_TITLE_SIZE, parse_math=False)
+
+
+def _joined(parts: list[str], width: int) -> str:
+    """Put parts into lines, none of them cut where it fits into one."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) + 2 <= width:
+            lines[-1] += f", {part}"
+        else:
+            lines[-1] += ","
+            lines.append(part)
+    return "\n".join(lines)
+
+
+def _both(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
+    check_consistent_length(y_true, y_pred)
+    n_images = len(y_true)
+    if n_images == 0:
+        raise ValueError("y_true is empty; there is nothing to draw.")
+    return as_scores(y_true, "y_true", n_images), as_scores(y_pred, "y_pred", n_images)
+
+
+def _limits(true: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+    low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+    # A single point that is predicted exactly has no extent of its own.
+    margin = 0.05 * (high - low) or 0.05
+    return float(low - margin), float(high + margin)

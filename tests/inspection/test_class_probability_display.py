@@ -1,0 +1,136 @@
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_memorability.images import ImageReadError
+from sklearn_memorability.inspection import ClassProbabilityDisplay
+from sklearn_memorability.metrics import spearman_scorer
+from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
+
+PROBA = np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])
+THRESHOLDS = [0.6, 0.8, 1.0]
+LONG = "a_picture_with_a_long_name_of_$one$_word_and then some more words and more of them.jpg"
+
+
+def _draw(**options):
+    return ClassProbabilityDisplay.from_predictions(PROBA, THRESHOLDS, **options)
+
+
+def _marks(display):
+    return {marks.get_label(): marks.get_offsets() for marks in display.ax_.collections[2:]}
+
+
+def test_bars_are_as_high_as_the_classes_are_probable():
+    display = _draw()
+    heights = [[-bar.get_height() for bar in bars] for bars in display.bars_]
+    np.testing.assert_allclose(np.divide(heights, heights[0][2]), PROBA / 0.7)
+    assert all(bars[k].get_x() + 0.45 == k + 0.5 for bars in display.bars_ for k in range(3))
+    written = [text.get_text() for text in display.ax_.texts]
+    assert written == ["0.10", "0.20", "0.70", "0.50", "0.30", "0.20"]
+
+
+def test_the_axis_has_the_limits_of_the_classes():
+    display = _draw()
+    labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert labels == ["0.0", "0.6", "0.8", "1.0"]
+    assert display.ax_.get_xticks().tolist() == [0, 1, 2, 3]
+    own = ClassProbabilityDisplay.from_predictions(PROBA, [0, 0.505, 1], score_range=(-1, 1))
+    labels = [label.get_text() for label in own.ax_.get_xticklabels()]
+    assert labels == ["-1.0", "0.0", "0.5", "1.0"]
+
+
+def test_scores_are_marked_where_they_lie_between_the_limits():
+    # .3 is half of the first class, .75 three quarters of the second, .9 half of the third.
+    display = _draw(y_pred=[0.3, 0.9], y_true=[0.75, 0.6])
+    marks = _marks(display)
+    np.testing.assert_allclose(marks["predicted score"][:, 0], [0.5, 2.5])
+    np.testing.assert_allclose(marks["true score"][:, 0], [1.75, 1.0])
+    # In their picture's row, the first of which is the uppermost.
+    assert [int(y) for y in marks["predicted score"][:, 1]] == [0, 1]
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels == ["predicted 0.300\ntrue 0.750", "predicted 0.900\ntrue 0.600"]
+    assert {text.get_text() for text in display.legend_.get_texts()} == set(marks)
+
+
+def test_pictures_stand_beside_their_own_rows():
+    images = [np.full((30, 60), shade, np.uint8) for shade in (50, 200)]
+    display = _draw(images=images, names=["dark", "light"])
+    figure = display.figure_
+    figure.canvas.draw()
+    assert [ax.images[0].get_array()[0, 0, 0] for ax in display.thumbnails_] == [50, 200]
+    for i, thumbnail in enumerate(display.thumbnails_):
+        place = thumbnail.get_window_extent()
+        left, middle = display.ax_.transData.transform((0, i + 0.5))
+        assert (place.y0 + place.y1) / 2 == pytest.approx(middle, abs=1)
+        assert place.x1 < left
+    assert display.legend_ is None
+
+
+def test_a_model_is_read_through_every_wrapping(scores):
+    X, y = scores
+    model = mlp_regressor(branch_sizes=(8,), hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
+    search = GridSearchCV(model, {"model__n_classes": [3]}, cv=2, scoring=spearman_scorer)
+    search.fit(X, y)
+    display = ClassProbabilityDisplay.from_estimator(search, X[:2], y[:2])
+    head = search.best_estimator_[-1]
+    scaled = search.best_estimator_[:-1].transform(X[:2])
+    np.testing.assert_array_equal(display.proba, head.predict_class_proba(scaled))
+    np.testing.assert_array_equal(display.edges, [0, *head.thresholds_])
+    np.testing.assert_array_equal(display.y_pred, search.predict(X[:2]))
+    with pytest.raises(TypeError, match="holds no estimator with predict_class_proba"):
+        ClassProbabilityDisplay.from_estimator(svr_regressor().fit(X, y), X[:2])
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize(("n_rows", "n_classes"), [(1, 2), (3, 4), (2, 40)])
+def test_nothing_is_cut_off(style, n_rows, n_classes, overhang):
+    proba = np.full((n_rows, n_classes), 1 / n_classes)
+    picture = np.zeros((400, 100), dtype=np.uint8)
+    with plt.style.context(style):
+        display = ClassProbabilityDisplay.from_predictions(
+            proba,
+            np.linspace(0.7, 0.9, n_classes),
+            y_pred=[0.8] * n_rows,
+            y_true=[0] * n_rows,
+            images=[picture] * n_rows,
+            names=[LONG] * n_rows,
+        )
+        assert overhang(display.figure_) < 0.02
+        labels = [label.get_window_extent() for label in display.ax_.get_xticklabels()]
+    labels = [box for box in labels if box.width > 1]
+    assert not any(left.overlaps(right) for left, right in pairwise(labels))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"y_pred": [0.1]}, "y_pred has 1 scores for 2"),
+        ({"names": ["a"]}, "names has 1 entries for 2 rows"),
+        ({"images": [np.zeros((2, 2), np.uint8)]}, "images has 1 entries for 2 rows"),
+        ({"thresholds": [0.5, 1]}, "3 classes have 4 limits.*got 3"),
+        ({"proba": [0.5, 0.5, 0]}, r"shape \(3,\)"),
+        ({"proba": np.empty((0, 3))}, r"shape \(0, 3\)"),
+        ({"proba": [[0.5, np.nan, 0]]}, "row 0"),
+        ({"proba": [[1.5, -0.5, 0]]}, "row 0"),
+        ({"proba": np.full((31, 3), 1 / 3)}, "31 pictures are too many.*up to 30"),
+    ],
+)
+def test_what_is_wrong_is_named_and_leaves_no_figure(options, message):
+    given = {"proba": PROBA, "thresholds": THRESHOLDS, **options}
+    with pytest.raises(ValueError, match=message):
+        ClassProbabilityDisplay.from_predictions(**given)
+    assert plt.get_fignums() == []
+
+
+def test_a_picture_that_cant_be_read_is_named_with_its_row():
+    with pytest.raises(ImageReadError, match=r"row 1, 'missing\.png'"):
+        _draw(images=[np.zeros((2, 2), np.uint8), "missing.png"])
+    assert plt.get_fignums() == []
+
+
+def test_without_matplotlib_the_extra_is_named_before_anything_is_predicted(no_matplotlib):
+    with pytest.raises(ImportError, match=r"pip install 'sklearn-memorability\[plot\]'"):
+        ClassProbabilityDisplay.from_estimator(None, PROBA)

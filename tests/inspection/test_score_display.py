@@ -1,0 +1,119 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection, PolyCollection
+from scipy.stats import spearmanr
+
+from sklearn_memorability.inspection import ScoreDisplay
+
+LONG = "A set with a long name, $ and _underscores_, by a model with a name as long as that"
+Y_TRUE = np.array([0.2, 0.8, 0.3, 0.9, 0.1, 0.7])
+Y_PRED = np.array([0.50, 0.60, 0.45, 0.40, 0.35, 0.65])
+
+
+def _title(display):
+    return display.ax_.get_title(loc="left").replace("\n", " ")
+
+
+def test_what_is_written_is_what_others_compute():
+    display = ScoreDisplay.from_predictions(
+        Y_TRUE, Y_PRED, ceiling=0.83, consistency=0.68, random_state=0
+    )
+    assert display.spearman_ == pytest.approx(spearmanr(Y_TRUE, Y_PRED).statistic)
+    # Differences: .30, -.20, .15, -.50, .25, -.05
+    assert display.bias_ == pytest.approx(-0.05 / 6)
+    assert display.mse_ == pytest.approx((0.09 + 0.04 + 0.0225 + 0.25 + 0.0625 + 0.0025) / 6)
+    low, high = display.interval
+    assert low <= display.spearman_ <= high
+    for text in ("95% interval", "human consistency 0.68", "human ceiling 0.83", "n = 6"):
+        assert text in _title(display)
+    assert "bias -0.008" in _title(display)
+
+
+def test_predicted_scores_go_to_the_right_and_true_ones_up():
+    display = ScoreDisplay.from_predictions(Y_TRUE, Y_PRED, n_resamples=0)
+    np.testing.assert_allclose(display.points_.get_offsets(), np.column_stack([Y_PRED, Y_TRUE]))
+    assert display.ax_.get_xlim() == display.ax_.get_ylim()
+    assert display.interval is None
+    assert "interval" not in _title(display)
+
+
+def test_many_pictures_are_drawn_by_their_density():
+    true = np.random.default_rng(0).uniform(size=10_000)
+    display = ScoreDisplay.from_predictions(true, true**2, n_resamples=2)
+    assert isinstance(display.points_, PolyCollection)
+    assert display.points_.get_array().sum() == 10_000
+    assert display.colorbar_ is not None
+    points = ScoreDisplay.from_predictions(true, true**2, kind="scatter", n_resamples=0)
+    assert isinstance(points.points_, PathCollection)
+    assert points.colorbar_ is None
+
+
+def test_a_single_picture_has_no_correlation_and_is_drawn():
+    display = ScoreDisplay.from_predictions([0.7], [0.7])
+    assert np.isnan(display.spearman_)
+    assert display.interval is None
+    assert "Spearman not defined" in _title(display)
+
+
+def test_a_model_predicts_once_and_its_axes_can_be_given():
+    class Model:
+        asked = 0
+
+        def predict(self, X):
+            self.asked += 1
+            return X / 2
+
+    figure, (ax, _) = plt.subplots(1, 2)
+    model = Model()
+    display = ScoreDisplay.from_estimator(model, Y_TRUE, Y_TRUE, ax=ax, n_resamples=0)
+    assert model.asked == 1
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+    assert plt.get_fignums() == [figure.number]
+    assert display.plot() is display
+    assert display.figure_ is not figure
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize("n_images", [1, 60, 1500])
+def test_nothing_is_cut_off(style, n_images, overhang):
+    true = np.random.default_rng(0).uniform(size=n_images)
+    with plt.style.context(style):
+        display = ScoreDisplay.from_predictions(
+            true, true / 2, name=LONG, ceiling=0.8, consistency=0.6, n_resamples=2
+        )
+        assert overhang(display.figure_) < 0.02
+    assert LONG in _title(display)
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "options", "message"),
+    [
+        (Y_TRUE, Y_PRED[:5], {}, "inconsistent numbers of samples"),
+        ([], [], {}, "nothing to draw"),
+        ([0.1, np.nan], [0.1, 0.2], {}, "y_true must be finite; found nan in row 1"),
+        ([0.1, 0.2], [0.1, np.inf], {}, "y_pred must be finite"),
+        (Y_TRUE, Y_PRED, {"kind": "cloud"}, "kind='cloud'"),
+        (Y_TRUE, Y_PRED, {"confidence_level": 1.5}, "confidence_level"),
+    ],
+)
+def test_what_is_wrong_is_named_and_leaves_no_figure(true, predicted, options, message):
+    with pytest.raises(ValueError, match=message):
+        ScoreDisplay.from_predictions(true, predicted, **options)
+    assert plt.get_fignums() == []
+
+
+def test_axes_and_a_size_are_not_both_taken():
+    _, ax = plt.subplots()
+    with pytest.raises(ValueError, match="with ax, leave it out"):
+        ScoreDisplay(Y_TRUE, Y_PRED).plot(ax, figsize=(3, 3))
+
+
+def test_without_matplotlib_the_extra_is_named_before_anything_is_predicted(no_matplotlib):
+    for draw in (
+        lambda: ScoreDisplay.from_estimator(None, Y_TRUE, Y_TRUE),
+        lambda: ScoreDisplay.from_predictions(Y_TRUE, Y_PRED),
+    ):
+        with pytest.raises(ImportError, match=r"pip install 'sklearn-memorability\[plot\]'"):
+            draw()

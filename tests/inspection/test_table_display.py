@@ -1,0 +1,130 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_memorability.experiments import ResultTable, table3
+from sklearn_memorability.inspection import TableDisplay
+
+ROWS = [
+    {
+        "features": "CNN",
+        "model": "SVR",
+        "paper": 0.64,
+        "spearman": 0.62,
+        "interval_low": 0.6,
+        "interval_high": 0.65,
+    },
+    {"features": "IC", "model": "SVR", "paper": 0.65, "spearman": None},
+    {"features": "mine", "model": "mine", "spearman": 0.7, "standard_error": 0.02},
+]
+LONG = "A set with a long name, $ and _underscores_, by a model with a name as long as that"
+
+
+def _ours(display):
+    """Return the figure, and the ends of its line, of each row."""
+    found = []
+    for container in display.ax_.containers:
+        points, _, bars = container.lines
+        segments = [segment for bar in bars for segment in bar.get_segments()]
+        if not segments:
+            segments = [[(x, 0), (x, 0)] for x in points.get_xdata()]
+        found += [
+            (x, (start[0], end[0]))
+            for x, (start, end) in zip(points.get_xdata(), segments, strict=True)
+        ]
+    return found
+
+
+def _papers(display):
+    return [line.get_xdata() for line in display.ax_.lines if line.get_label() == "paper"]
+
+
+def test_our_figures_stand_beside_the_papers():
+    display = TableDisplay(ROWS).plot()
+    assert [list(values) for values in _papers(display)] == [[0.64, 0.65]]
+    (first, ends), (third, error) = _ours(display)
+    assert (first, third) == (0.62, 0.7)
+    np.testing.assert_allclose([*ends, *error], [0.6, 0.65, 0.68, 0.72])
+    assert display.names_ == ["CNN, SVR", "IC, SVR\nnot computed", "mine"]
+    assert {text.get_text() for text in display.legend_.get_texts()} == {
+        "paper",
+        "here, with interval",
+        "here, ± standard error",
+    }
+
+
+def test_a_table_a_frame_and_a_list_are_drawn_alike():
+    table = ResultTable("Table 1: mine", ROWS, {"model": "model"})
+    displays = [TableDisplay.from_table(each) for each in (table, ROWS, pd.DataFrame(ROWS))]
+    assert all(_ours(display) == _ours(displays[0]) for display in displays)
+    assert all(display.names_ == displays[0].names_ for display in displays)
+    titles = [display.ax_.get_title(loc="left") for display in displays]
+    assert titles == ["Table 1: mine", "", ""]
+
+
+def test_rows_that_are_missing_are_listed_with_the_reason():
+    table = table3(None, {"Flickr": "no key for Flickr's API"})
+    display = TableDisplay.from_table(table)
+    assert len(display.names_) == 5
+    assert display.names_[1] == "Flickr\nmissing: no key for Flickr's API"
+    assert display.names_[0] == "MediaEval\nnot given"
+    assert _ours(display) == []
+    assert len(_papers(display)[0]) == 5
+
+
+def test_a_mean_outside_of_its_interval_is_drawn():
+    rows = [{"set": "A", "spearman": 0.5, "interval_low": 0.51, "interval_high": 0.6}]
+    ((found, ends),) = _ours(TableDisplay(rows).plot())
+    assert found == 0.5
+    np.testing.assert_allclose(ends, [0.5, 0.6])
+
+
+def test_a_figure_without_any_interval_is_a_dot():
+    display = TableDisplay([{"key": "a", "spearman": 0.5, "paper": None}]).plot()
+    assert _ours(display) == [(0.5, (0.5, 0.5))]
+    assert [text.get_text() for text in display.legend_.get_texts()] == ["here"]
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize("n_rows", [1, 12])
+def test_nothing_is_cut_off_or_overlaps(style, n_rows, overhang):
+    rows = [
+        {"set": f"{i} {LONG if i % 2 else 'short'}", "paper": -0.2, "status": LONG}
+        for i in range(n_rows)
+    ]
+    rows[0] |= {"spearman": 0.1, "standard_error": 0.1}
+    with plt.style.context(style):
+        display = TableDisplay.from_table(rows, title=LONG)
+        assert overhang(display.figure_) < 0.02
+        boxes = [label.get_window_extent() for label in display.ax_.get_yticklabels()]
+        key, title = display.legend_, display.ax_._left_title
+        assert not key.get_window_extent().overlaps(title.get_window_extent())
+    assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        ([], ValueError, "nothing to draw"),
+        ([{"paper": 0.5}], ValueError, "Row 0 has no name.*'paper'"),
+        ("table.csv", TypeError, "a ResultTable, a list of dicts or a DataFrame, got a str"),
+        ([("a", 0.5)], TypeError, "got a list"),
+    ],
+)
+def test_what_is_wrong_is_named_and_leaves_no_figure(table, error, message):
+    with pytest.raises(error, match=message):
+        TableDisplay.from_table(table)
+    assert plt.get_fignums() == []
+
+
+def test_axes_can_be_given():
+    figure, (ax, _) = plt.subplots(1, 2)
+    display = TableDisplay(ROWS).plot(ax)
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+
+
+def test_without_matplotlib_the_extra_is_named(no_matplotlib):
+    with pytest.raises(ImportError, match=r"pip install 'sklearn-memorability\[plot\]'"):
+        TableDisplay.from_table(ROWS)
