@@ -26,6 +26,8 @@ _ROOMS = (
     "images",
     "inspection",
     "metrics",
+    "model_selection",
+    "persistence",
     "pipelines",
     "regression",
 )
@@ -43,6 +45,8 @@ __all__ = [
     "images",
     "inspection",
     "metrics",
+    "model_selection",
+    "persistence",
     "pipelines",
     "regression",
     "spearman_score",
@@ -58,6 +62,8 @@ if TYPE_CHECKING:
         images,
         inspection,
         metrics,
+        model_selection,
+        persistence,
         pipelines,
         regression,
     )

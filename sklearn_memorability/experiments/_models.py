@@ -2,25 +2,12 @@
 
 from typing import Any
 
-from scipy.stats import loguniform
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, RandomizedSearchCV
+from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV
 
 from sklearn_memorability.experiments._published import FitRow
 from sklearn_memorability.metrics import spearman_scorer
-from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
+from sklearn_memorability.pipelines import mlp_regressor, search_space, svr_regressor
 
-_SVR_GRID = {"model__C": [0.03, 0.1, 0.3, 1.0], "model__epsilon": [0.02, 0.05, 0.1]}
-# Section 2.2: units a layer from 32 to 1024, dropout, ReLU or tanh, three optimisers.
-# Layers (3), batch size (16) and epochs (10) were set by hand. Learning rates aren't
-# stated; what suits Adam is far too small for plain SGD.
-_MLP_SPACE = {
-    "model__branch_sizes": [(32,), (64,), (128,), (256,), (512,), (1024,)],
-    "model__hidden_layer_sizes": [(32,), (64,), (128,), (256,), (512,), (1024,)],
-    "model__dropout": [0.2, 0.35, 0.5, 0.65, 0.8],
-    "model__activation": ["relu", "tanh"],
-    "model__optimizer": ["adam", "rmsprop", "sgd"],
-    "model__lr": loguniform(1e-4, 1e-2),
-}
 _DRAWS = 8
 
 
@@ -65,13 +52,22 @@ def row_estimators(
                 score_range=score_range,
                 random_state=random_state,
             )
-        made[row.key] = model if not nested else _tuned(model, row, nested, grouped, random_state)
+        if nested:
+            space = search_space(model, n_features=sum(widths[kind] for kind in kinds))
+            model = _tuned(model, space, nested, grouped, random_state)
+        made[row.key] = model
     return made
 
 
-def _tuned(model: Any, row: FitRow, nested: int, grouped: bool, random_state: int) -> Any:
+def _tuned(
+    model: Any, space: dict[str, Any], nested: int, grouped: bool, random_state: int
+) -> RandomizedSearchCV:
     folds = (GroupKFold if grouped else KFold)(nested, shuffle=True, random_state=random_state)
-    shared = {"scoring": spearman_scorer, "cv": folds}
-    if row.model == "SVR":
-        return GridSearchCV(model, _SVR_GRID, **shared)
-    return RandomizedSearchCV(model, _MLP_SPACE, n_iter=_DRAWS, random_state=random_state, **shared)
+    return RandomizedSearchCV(
+        model,
+        space,
+        n_iter=_DRAWS,
+        scoring=spearman_scorer,
+        cv=folds,
+        random_state=random_state,
+    )

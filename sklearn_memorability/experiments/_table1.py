@@ -24,6 +24,7 @@ from sklearn_memorability.experiments._published import (
 )
 from sklearn_memorability.experiments._result_table import ResultTable, library_versions
 from sklearn_memorability.experiments._runs import Runs
+from sklearn_memorability.model_selection._identity import identity
 
 _SHOWN = {
     "features": "features",
@@ -223,7 +224,8 @@ def _tasks(
     widths = {kind: matrix.shape[1] for kind, matrix in features.matrices.items()}
     grouped = bool(nested) and study.groups is not None
     estimators = row_estimators(wanted, widths, study.score_range, nested, grouped, random_state)
-    pictures = fingerprint([_known_by(image) for image in study.images]) if extra else ""
+    # A picture's file counts as another once it is written anew.
+    pictures = identity(study.images) if extra else ""
     tasks = []
     for fold, (train, test) in enumerate(study.folds):
         decides: list[Any] = [library_versions(), study.target[train], train, test]
@@ -232,21 +234,11 @@ def _tasks(
         for row in wanted:
             kinds = row.features.split(" + ")
             inputs = [features.row_of, [hashes[kind] for kind in kinds]]
-            known = fingerprint(estimators[row.key], inputs, decides)
+            known = identity(estimators[row.key], inputs, decides)
             tasks.append(_Task(row.key, fold, estimators[row.key], kinds, known))
         for name, estimator in extra.items():
-            tasks.append(
-                _Task(name, fold, estimator, None, fingerprint(estimator, pictures, decides))
-            )
+            tasks.append(_Task(name, fold, estimator, None, identity(estimator, pictures, decides)))
     return tasks
-
-
-def _known_by(image: Any) -> Any:
-    """Return what tells a picture from another of the same name, without reading it."""
-    if not isinstance(image, str | os.PathLike) or not os.path.isfile(image):
-        return image
-    facts = os.stat(image)
-    return [os.fspath(image), facts.st_size, facts.st_mtime_ns]
 
 
 def _predict(
