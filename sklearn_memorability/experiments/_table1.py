@@ -95,7 +95,7 @@ def table1(
         estimator without a cache computes its features anew for each fold.
     nested : int, optional
         Choose each row's hyper-parameters by this many inner folds of each training
-        part (eight draws from the paper's ranges for the MLPs, a grid for the SVRs),
+        part (eight draws from :func:`~sklearn_memorability.pipelines.search_space`),
         never by the reported test parts. None fits the settings that the paper states,
         and the package's defaults where it states none.
     folder : str or path-like, optional

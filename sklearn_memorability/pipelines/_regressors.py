@@ -1,17 +1,16 @@
-"""Ready-made Pipelines: the paper's classifiers and its baseline."""
+"""The classifier behind a scaler: the paper's models, and the one we recommend."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._joint_space import open_embedding
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
-__all__ = ["mlp_regressor", "recommended_regressor", "svr_regressor", "two_branch_regressor"]
+__all__ = ["mlp_regressor", "recommended_regressor", "scaled", "two_branch_regressor"]
 
 
 def mlp_regressor(
@@ -60,7 +59,7 @@ def mlp_regressor(
     model = BalancedQuantileClassifierRegressor(
         n_classes=n_classes, score_range=score_range, random_state=random_state, **params
     )
-    return _scaled(features, model)
+    return scaled(features, model)
 
 
 def recommended_regressor(
@@ -127,47 +126,7 @@ def recommended_regressor(
     model = BalancedQuantileClassifierRegressor(
         score_range=score_range, random_state=random_state, **{**settings, **params}
     )
-    return _scaled(features, model)
-
-
-def svr_regressor(
-    features: Any = None, *, C: float = 0.1, epsilon: float = 0.05, **params: Any
-) -> Pipeline:
-    """Return the paper's baseline: (features,) scaling, and support vector regression.
-
-    Rows "SVR" of Table 1 in Squalli-Houssaini et al. (2018): of CNN features,
-    ``svr_regressor(VGGFeatures())``; of IC features, ``svr_regressor(CaptionEmbedding())``;
-    of both, ``svr_regressor(CaptionEmbedding(with_cnn=True))``. The paper tuned its SVR
-    on LaMem and does not print the result; the defaults here are ours. They suit scores
-    that vary by about .1, where scikit-learn's ``epsilon=0.1`` would ignore most
-    differences. Tune ``model__C`` and ``model__gamma`` for a fair baseline.
-
-    Parameters
-    ----------
-    features : transformer, optional
-        From pictures to features, such as ``VGGFeatures()``. Without it the Pipeline
-        takes features.
-    C : float, default=0.1
-        Inverse strength of the regularisation.
-    epsilon : float, default=0.05
-        Errors up to this, in units of the score, cost nothing.
-    **params
-        Further parameters of :class:`~sklearn.svm.SVR`.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
-        With the steps ``"features"`` (if given), ``"scale"`` and ``"model"``.
-
-    Examples
-    --------
-    >>> from sklearn_memorability.datasets import load_things_concepts
-    >>> from sklearn_memorability.pipelines import svr_regressor
-    >>> X, y = load_things_concepts(return_X_y=True)
-    >>> svr_regressor().fit(X, y).predict(X[:3]).shape
-    (3,)
-    """
-    return _scaled(features, SVR(C=C, epsilon=epsilon, **params))
+    return scaled(features, model)
 
 
 def two_branch_regressor(
@@ -240,11 +199,25 @@ def two_branch_regressor(
         n_classes=n_classes, score_range=score_range, random_state=random_state, **params
     )
     if features is None:
-        return _scaled(CaptionEmbedding(embedding, with_cnn=True), model)
+        return scaled(CaptionEmbedding(embedding, with_cnn=True), model)
     both = [("cnn", features), ("ic", CaptionEmbedding(embedding))]
-    return _scaled(FeatureUnion(both), model)
+    return scaled(FeatureUnion(both), model)
 
 
-def _scaled(features: Any, model: Any) -> Pipeline:
+def scaled(features: Any, model: Any) -> Pipeline:
+    """Return (features,) scaling and a model as one Pipeline.
+
+    Parameters
+    ----------
+    features : transformer or None
+        From pictures to features; None leaves the step out.
+    model : regressor
+        From scaled features to scores.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        With the steps ``"features"`` (if given), ``"scale"`` and ``"model"``.
+    """
     steps = [("scale", StandardScaler()), ("model", model)]
     return Pipeline(steps if features is None else [("features", features), *steps])
