@@ -99,6 +99,7 @@ def main() -> None:
     print(f"shares of own scores chosen: {shares}")
     print(f"no predictor can be expected to pass {photographs.ceiling}")
     if arguments.write:
+        arguments.write.parent.mkdir(parents=True, exist_ok=True)
         share = photographs.choose(rows, 5)
         fitted = photographs.fit(rows, share)
         # The features are those of this transformer, which learns nothing from pictures.

@@ -12,6 +12,9 @@ from scipy import sparse
 
 from sklearn_memorability._fingerprint import fingerprint
 
+# Splitters of these packages are what their attributes say.
+_SPLITTERS = ("sklearn.model_selection.", "sklearn_memorability.model_selection.")
+
 
 def identity(*things: Any) -> str:
     """Return a hash that is equal only for things that lead to the same scores.
@@ -109,6 +112,8 @@ def _plain_object(thing: Any) -> Any:
         return [*_plain_distribution(thing.dist), _plain(thing.args), _plain(thing.kwds)]
     if hasattr(thing, "get_params"):
         return _plain_estimator(thing)
+    if hasattr(thing, "get_n_splits") and type(thing).__module__.startswith(_SPLITTERS):
+        return [type(thing), {name: _plain(value) for name, value in vars(thing).items()}]
     if hasattr(thing, "_score_func") and hasattr(thing, "_kwargs"):
         return [type(thing), {name: _plain(value) for name, value in vars(thing).items()}]
     return thing

@@ -262,6 +262,15 @@ def test_nested_folds_tune_the_mlp_over_the_papers_ranges(data):
     assert _row(plain, "cnn-mlp2") != _row(table, "cnn-mlp2")
 
 
+def test_nested_rows_are_kept_too(data, tmp_path):
+    settings = {"cnn": data.cnn, "rows": ["cnn-svr"], "nested": 2, "n_resamples": 0}
+    first = table1(data, folder=tmp_path, **settings)
+    kept = sorted((tmp_path / "predictions").iterdir())
+    assert table1(data, folder=tmp_path, **settings).rows == first.rows
+    assert sorted((tmp_path / "predictions").iterdir()) == kept
+    assert len(kept) == 2
+
+
 def test_without_folds_of_its_own_groups_stay_together(data):
     data.cv, data.groups = None, np.arange(60) // 4
     table = table1(data, cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)

@@ -1,0 +1,62 @@
+"""Settings of the site: ``python -m sphinx -W docs docs/_build/html``."""
+
+import os
+import warnings
+
+from sklearn_memorability import __version__
+
+project = "sklearn-memorability"
+author = "The sklearn-memorability developers"
+copyright = "The sklearn-memorability developers, BSD-3-Clause"  # noqa: A001 - Sphinx's name
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "README.md"]
+templates_path = ["_templates"]
+nitpicky = False
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+# Inherited members of scikit-learn's and skorch's bases would bury our own.
+numpydoc_show_class_members = False
+autodoc_default_options = {"members": True, "inherited-members": False}
+autodoc_typehints = "none"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "reset_argv": lambda conf, script: [],
+    "capture_repr": (),
+    "min_reported_time": 1,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = project
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+suppress_warnings = ["config.cache"]
+
+# Progress bars on a page are noise, and one process more than enough.
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.*")

@@ -1,0 +1,101 @@
+"""Computing features from the command line."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+
+from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
+
+
+@pytest.fixture
+def arguments(photographs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in photographs:
+        shutil.copy(path, tmp_path)
+    return ["extract", "china.jpg", "gone.jpg", "flower.jpg"]
+
+
+@pytest.fixture(scope="module")
+def expected(photographs):
+    return ImageFeatures().fit_transform(photographs)
+
+
+def test_an_npz_file_has_a_row_a_picture_and_no_pickle(run, arguments, expected):
+    done = run(*arguments, "-o", "features.npz")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "warning: gone.jpg: the file does not exist.\n"
+        "Wrote features.npz: 3 x 1280 features, 1 failed.\n"
+    )
+    with np.load("features.npz", allow_pickle=False) as found:
+        assert sorted(found) == ["errors", "features", "images", "names"]
+        assert found["features"].dtype == np.float32
+        np.testing.assert_allclose(found["features"][[0, 2]], expected, rtol=1e-4, atol=1e-5)
+        assert np.isnan(found["features"][1]).all()
+        assert found["images"].tolist() == ["china.jpg", "gone.jpg", "flower.jpg"]
+        assert found["names"][0] == "imagefeatures0"
+        assert found["errors"].tolist() == ["", "the file does not exist.", ""]
+
+
+def test_a_csv_file_names_its_columns(run, arguments, expected):
+    assert run(*arguments, "-o", "features.csv").code == 1
+    with open("features.csv", encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["image", *(f"imagefeatures{i}" for i in range(1280)), "error"]
+    np.testing.assert_allclose(
+        [float(value) for value in rows[2][1:-1]], expected[1], rtol=1e-4, atol=1e-5
+    )
+    assert set(rows[1][1:-1]) == {""}
+
+
+def test_a_joint_spaces_features_stand_behind_the_networks(run, arguments, photographs):
+    options = ["--embedding", "flickr8k", "-o", "both.npz"]
+    assert run("extract", "china.jpg", *options).code == 0
+    with np.load("both.npz") as found:
+        assert found["names"][[0, 1280]].tolist() == ["cnn__0", "ic__0"]
+        expected = CaptionEmbedding(with_cnn=True).fit_transform(photographs[:1])
+        np.testing.assert_allclose(found["features"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_readable_writes_nothing(run, arguments, tmp_path):
+    done = run("extract", "gone.jpg", "-o", "features.npz")
+    assert done.code == 2
+    assert "nothing is written" in done.err
+    assert not (tmp_path / "features.npz").exists()
+
+
+def test_interrupted_it_keeps_what_is_done(run, arguments, tmp_path, monkeypatch):
+    whole, calls = ImageFeatures.transform, []
+
+    def transform(extractor, pictures):
+        calls.append(pictures)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return whole(extractor, pictures)
+
+    monkeypatch.setattr(ImageFeatures, "transform", transform)
+    for i in range(20):
+        shutil.copy("flower.jpg", f"{i:02}.jpg")
+    done = run("extract", *(f"{i:02}.jpg" for i in range(20)), "-o", "features.npz")
+    assert done.code == 130
+    with np.load("features.npz") as found:
+        assert found["features"].shape == (16, 1280)
+        assert len(found["images"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "Missing option '--output'"),
+        (["-o", "features.npy"], "must end in .npz or .csv or .parquet"),
+        (["-o", "f.npz", "--backbone", "resnet51"], "did you mean"),
+        (["-o", "f.npz", "--batch-size", "0"], "--batch-size"),
+    ],
+)
+def test_errors_are_one_line(run, arguments, more, message):
+    done = run(*arguments, *more)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert message in done.err

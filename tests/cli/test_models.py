@@ -1,0 +1,53 @@
+"""What can be chosen, listed."""
+
+import json
+
+from sklearn_memorability.cli import _models
+
+
+def test_networks_spaces_and_the_model_are_listed_within_80_columns(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run("models")
+    assert (done.code, done.err) == (0, "")
+    for name in ("efficientnet_lite0", "vgg16", "timm:NAME", "flickr8k", "--model embedded"):
+        assert name in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert "\x1b" not in done.out
+
+
+def test_json_tells_where_weights_come_from(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth").touch()
+    document = json.loads(run("models", "--json").out)
+    networks = {row["name"]: row for row in document["networks"]}
+    assert networks["efficientnet_lite0"] == {
+        "name": "efficientnet_lite0",
+        "features": 1280,
+        "weights": "installed",
+    }
+    assert networks["vgg16"]["features"] == 4096
+    assert networks["vgg16"]["weights"] == "downloaded at first use"
+    assert networks["vgg19"]["weights"] == "on disk"
+    (space,) = document["joint_spaces"]
+    assert space == {"name": "flickr8k", "features": 1024, "network": "efficientnet_lite0"}
+
+
+def test_what_is_not_installed_says_how_to_get_it(run, monkeypatch):
+    monkeypatch.setattr(_models, "find_spec", lambda name: None)
+    networks = {row["name"]: row for row in json.loads(run("models", "--json").out)["networks"]}
+    assert networks["timm:NAME"]["weights"] == "pip install 'sklearn-memorability[timm]'"
+    assert "[timm]" in run("models").out
+
+
+def test_the_embedded_models_facts_are_shown(run, monkeypatch):
+    facts = {
+        "model": "Pipeline",
+        "n_samples": 946,
+        "saved": "2026-01-01T00:00:00+00:00",
+        "image_networks": [{"backbone": "efficientnet_lite0"}],
+    }
+    monkeypatch.setattr(_models, "read_facts", lambda name: facts)
+    shown = json.loads(run("models", "--json").out)["embedded_model"]
+    assert shown["fitted to"] == 946
+    assert shown["networks"] == "efficientnet_lite0"
