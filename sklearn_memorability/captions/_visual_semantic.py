@@ -262,7 +262,8 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         Returns
         -------
-        self
+        VisualSemanticEmbedding
+            Itself, fitted.
 
         Raises
         ------

@@ -47,6 +47,16 @@ def figure3(
     ------
     ValueError
         If the table has no predictions of this row or fold.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_sample_images
+    >>> from sklearn_memorability.experiments import figure3, table1
+    >>> data = (load_sample_images().images * 2, [0.7, 0.6, 0.8, 0.5])
+    >>> cnn = [[0.1], [0.2], [0.3], [0.4]]
+    >>> table = table1(data, cnn=cnn, cv=2, rows=["cnn-svr"], n_resamples=0)
+    >>> figure3(data, table, n_images=1).axes_.shape
+    (2, 1)
     """
     if row is None:
         best = "cnn+ic-mlp4"
@@ -92,6 +102,13 @@ def figure4(
     ------
     ValueError
         If no set is given.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_sample_images
+    >>> from sklearn_memorability.experiments import figure4
+    >>> figure4({"Isola": (load_sample_images().images, [0.7, 0.6])}).row_names
+    ['Isola']
     """
     given = {
         name: as_pictures(data, f"the set {name!r}")

@@ -137,8 +137,14 @@ def table3(
         ``"gygli2"`` and ``"gygli3"``.
     folder : str or path-like, optional
         Where to write ``table3.csv`` and ``table3.md``.
-    n_resamples, confidence_level, random_state, verbose
-        As in :func:`table2`.
+    n_resamples : int, default=1000
+        Bootstrap resamples for the interval; 0 leaves it out.
+    confidence_level : float, default=0.95
+        Its level.
+    random_state : int, default=0
+        Seeds the resamples.
+    verbose : int, default=0
+        Above 0, a progress bar.
 
     Returns
     -------

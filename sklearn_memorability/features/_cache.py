@@ -111,6 +111,7 @@ class FeatureCache:
         Returns
         -------
         list of CachedFeatures
+            One of each network, layer and setting.
         """
         if not os.path.exists(self.path):
             return []

@@ -51,11 +51,29 @@ class CaptionEmbedding(ImageExtractor):
     with_cnn : bool, default=False
         Whether the network's own features stand in front of the projected ones, for a
         model of two branches: one decoding and one pass give both.
-    weights, preprocessing, crops, batch_size, device, precision, channels_last, cache, \
-    on_error, n_jobs, verbose
-        As in :class:`ImageFeatures`. None for ``preprocessing`` is what the embedding
-        was learned with. The cache keeps the network's features and shares them with
-        an :class:`ImageFeatures` of the same network.
+    weights : str or path-like, optional
+        A file of weights for the network, as in :class:`ImageFeatures`.
+    preprocessing : "caffe" or callable, optional
+        As in :class:`ImageFeatures`. None is what the embedding was learned with.
+    crops : {1, 5, 10}, default=1
+        How many views of each picture to average the network's features of.
+    batch_size : int or "auto", default="auto"
+        How many pictures go through the network at a time.
+    device : str or torch.device, optional
+        Where to compute. None takes the best there is.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        What the network computes in.
+    channels_last : bool, default=True
+        Whether the channels of a pixel lie side by side in memory.
+    cache : str, path-like or FeatureCache, optional
+        Where the network's features are kept, shared with an :class:`ImageFeatures` of
+        the same network.
+    on_error : {"raise", "nan"}, default="raise"
+        What becomes of a picture that can't be read.
+    n_jobs : int, optional
+        How many processes to share the pictures among. None is 1.
+    verbose : int, default=0
+        Above 0, a progress bar.
 
     Attributes
     ----------
@@ -151,7 +169,8 @@ class CaptionEmbedding(ImageExtractor):
 
         Returns
         -------
-        self
+        CaptionEmbedding
+            Itself, fitted.
 
         Raises
         ------

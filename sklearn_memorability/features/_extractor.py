@@ -97,7 +97,8 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Returns
         -------
-        self
+        estimator
+            Itself, fitted.
 
         Raises
         ------

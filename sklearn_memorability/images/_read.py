@@ -103,6 +103,14 @@ class ImageContent:
     ------
     ImageReadError
         If its file can't be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_memorability.images import ImageContent
+    >>> content = ImageContent(np.zeros((4, 6, 3), dtype=np.uint8))
+    >>> content.picture().size, len(content.digest())
+    ((6, 4), 32)
     """
 
     def __init__(self, image: ImageLike, *, row: int | None = None) -> None:
@@ -116,6 +124,11 @@ class ImageContent:
 
         The SHA-256 of a file's bytes, or of the size and the pixels of an image that
         was in memory.
+
+        Returns
+        -------
+        bytes
+            The hash.
         """
         if self._encoded is not None:
             return hashlib.sha256(self._encoded).digest()
@@ -126,6 +139,11 @@ class ImageContent:
 
     def picture(self) -> Image.Image:
         """Return the picture, in mode RGB and upright.
+
+        Returns
+        -------
+        PIL.Image.Image
+            The picture.
 
         Raises
         ------

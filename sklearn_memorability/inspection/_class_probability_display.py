@@ -32,7 +32,7 @@ class ClassProbabilityDisplay:
     Parameters
     ----------
     proba : ndarray of shape (n_images, n_classes)
-        p(k), from the least to the most memorable class.
+        Probabilities p(k), from the least to the most memorable class.
     edges : ndarray of shape (n_classes + 1,)
         Where the classes begin and end: the bottom of the scores' range, then each
         class's upper threshold.
@@ -234,7 +234,7 @@ class ClassProbabilityDisplay:
         Parameters
         ----------
         proba : array-like of shape (n_images, n_classes)
-            p(k), from the least to the most memorable class.
+            Probabilities p(k), from the least to the most memorable class.
         thresholds : array-like of shape (n_classes,)
             The classes' upper thresholds, a regressor's ``thresholds_``.
         score_range : tuple of two floats, default=(0.0, 1.0)

@@ -180,8 +180,16 @@ class ImageGridDisplay:
             predict them yourself and use :meth:`from_predictions`.
         images : list, tuple, array, Series or one-column DataFrame
             The pictures, all of which are predicted, in one call.
-        y_true, n_images, by, normalize, **plot_options
-            As in :meth:`from_predictions`.
+        y_true : array-like of shape (n_images,), optional
+            Their true scores, drawn top left.
+        n_images : int, default=6
+            The most pictures in a row.
+        by : {"true", "predicted", "error"}, optional
+            What chooses the pictures, as in :meth:`from_predictions`.
+        normalize : bool, default=False
+            Whether the predicted scores drawn are scaled to 0..1.
+        **plot_options
+            Passed to :meth:`plot`: ``values_format``, ``figsize``, ``fig``.
 
         Returns
         -------

@@ -27,7 +27,7 @@ def class_proba(model: Any, X: Any) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of shape (n_samples, n_classes_)
-        p(k), from the least to the most memorable class.
+        Probabilities p(k), from the least to the most memorable class.
 
     Raises
     ------

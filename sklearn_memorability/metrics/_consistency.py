@@ -57,6 +57,8 @@ def split_half_consistency(
     Returns
     -------
     sklearn.utils.Bunch
+        With these fields.
+
         consistency : float
             Mean Spearman correlation between the halves.
         std : float

@@ -47,6 +47,8 @@ def lag_adjusted_score(
     Returns
     -------
     sklearn.utils.Bunch
+        With these fields.
+
         images : ndarray of shape (n_images,)
             The sorted names.
         scores : ndarray of shape (n_images,)

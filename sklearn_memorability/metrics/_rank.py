@@ -18,7 +18,7 @@ from sklearn.utils import (
 
 
 def spearman_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Spearman's rank correlation between true and predicted scores.
+    """Compute Spearman's rank correlation between true and predicted scores.
 
     Ties get the average of their ranks, as in :func:`scipy.stats.spearmanr`.
 
@@ -88,6 +88,13 @@ def rank_correlation(true: np.ndarray, predicted: np.ndarray) -> float:
     -------
     float
         In [-1, 1]; NaN for a constant truth, 0.0 for a constant prediction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_memorability.metrics import rank_correlation
+    >>> rank_correlation(np.array([0.1, 0.2, 0.3]), np.array([1.0, 1.0, 1.0]))
+    0.0
     """
     if len(true) < 2 or np.ptp(true) == 0:
         return float("nan")
@@ -131,8 +138,10 @@ def spearman_interval(
 
     Returns
     -------
-    low, high : float
-        The ends of the interval. Resamples in which the truth of a fold is constant
+    low : float
+        The lower end of the interval.
+    high : float
+        The upper end. Resamples in which the truth of a fold is constant
         have no correlation and are left out; a constant prediction counts as 0.0.
 
     Raises

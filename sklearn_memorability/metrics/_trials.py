@@ -119,6 +119,8 @@ def response_table(
     Returns
     -------
     sklearn.utils.Bunch
+        With these fields.
+
         responses : ndarray of shape (n_participants, n_images)
             1 where the participant recognised the repeated picture, 0 where not, the mean
             of several repeats, NaN where there was none.

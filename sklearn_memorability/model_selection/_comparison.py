@@ -49,6 +49,17 @@ class Comparison:
     See Also
     --------
     compare : Makes it.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn_memorability.model_selection import compare
+    >>> X, y = make_regression(60, 3, noise=1, random_state=0)
+    >>> models = {"ridge": Ridge(), "stronger ridge": Ridge(alpha=1000)}
+    >>> comparison = compare(models, X, y, random_state=0)
+    >>> [row["model"] for row in comparison.rows], len(comparison.fold_scores["ridge"])
+    (['ridge', 'stronger ridge'], 15)
     """
 
     rows: list[dict[str, Any]]

@@ -70,12 +70,10 @@ class StratifiedScoreKFold(StratifiedKFold):
         groups : object, optional
             Ignored, with a warning.
 
-        Yields
-        ------
-        train : numpy.ndarray
-            The rows to train on.
-        test : numpy.ndarray
-            The rows to test on.
+        Returns
+        -------
+        iterator of (train, test)
+            Arrays of the rows to train on and of those to test on, a pair a fold.
 
         Raises
         ------
@@ -162,12 +160,10 @@ class StratifiedGroupScoreKFold(StratifiedGroupKFold):
         groups : array-like of shape (n_samples,)
             Which pictures belong together.
 
-        Yields
-        ------
-        train : numpy.ndarray
-            The rows to train on.
-        test : numpy.ndarray
-            The rows to test on.
+        Returns
+        -------
+        iterator of (train, test)
+            Arrays of the rows to train on and of those to test on, a pair a fold.
 
         Raises
         ------

@@ -72,6 +72,7 @@ class ModelCard:
         Returns
         -------
         str
+            The text.
         """
         # JSON is YAML, and leaves nothing in a title or a tag to be read as its syntax.
         header = [f"{key}: {json.dumps(value)}" for key, value in self._header().items()]

@@ -112,7 +112,7 @@ def onnx_input(model: Any, images: Any) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of shape (n_images, 3, height, width)
-        uint8 or float32.
+        Of dtype uint8 or float32.
 
     Raises
     ------

@@ -322,7 +322,8 @@ class BalancedQuantileClassifierRegressor(
 
         Returns
         -------
-        self
+        BalancedQuantileClassifierRegressor
+            Itself, fitted.
 
         Raises
         ------

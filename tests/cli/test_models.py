@@ -1,8 +1,11 @@
 """What can be chosen, listed."""
 
 import json
+from pathlib import Path
 
 from sklearn_memorability.cli import _models
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_networks_spaces_and_the_model_are_listed_within_80_columns(run, monkeypatch):
@@ -40,14 +43,8 @@ def test_what_is_not_installed_says_how_to_get_it(run, monkeypatch):
     assert "[timm]" in run("models").out
 
 
-def test_the_embedded_models_facts_are_shown(run, monkeypatch):
-    facts = {
-        "model": "Pipeline",
-        "n_samples": 946,
-        "saved": "2026-01-01T00:00:00+00:00",
-        "image_networks": [{"backbone": "efficientnet_lite0"}],
-    }
-    monkeypatch.setattr(_models, "read_facts", lambda name: facts)
+def test_the_embedded_models_facts_are_shown(run):
     shown = json.loads(run("models", "--json").out)["embedded_model"]
     assert shown["fitted to"] == 946
-    assert shown["networks"] == "efficientnet_lite0"
+    assert shown["network"] == "efficientnet_lite0"
+    assert (ROOT / shown["card"]).is_file()
