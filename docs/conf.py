@@ -1,6 +1,7 @@
 """Settings of the site: ``python -m sphinx -W docs docs/_build/html``."""
 
 import os
+import re
 import warnings
 
 from sklearn_memorability import __version__
@@ -54,9 +55,23 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-suppress_warnings = ["config.cache"]
+# Docstrings that come from scikit-learn refer to its own glossary and guide.
+suppress_warnings = ["config.cache", "ref.term", "ref.ref"]
 
 # Progress bars on a page are noise, and one process more than enough.
 os.environ.setdefault("TQDM_DISABLE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.*")
+
+
+def _escape_fitted(app, what, name, obj, options, lines):
+    """Keep a fitted attribute in a shape, as in (n_samples, n_classes_), from being a link."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            lines[i] = re.sub(r"(?<![`\w])(n_[a-z_]+)_(?=[\s,)])", r"\1\\_", line)
+
+
+def setup(app):
+    """Sphinx calls this."""
+    # After numpydoc, whose priority is the usual 500.
+    app.connect("autodoc-process-docstring", _escape_fitted, priority=900)
