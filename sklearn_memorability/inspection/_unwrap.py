@@ -97,7 +97,9 @@ def _unwrap(model: Any, X: Any, method: str) -> tuple[Any, Any]:
             if len(model) > 1:
                 X = model[:-1].transform(X)
             model = model[-1]
-        elif hasattr(model, "best_estimator_") or hasattr(model, "param_grid"):
+        elif hasattr(model, "best_estimator_") or (
+            hasattr(model, "refit") and hasattr(model, "cv")
+        ):
             check_is_fitted(model, "best_estimator_")
             model = model.best_estimator_
         elif type(model).__name__ == "FrozenEstimator":

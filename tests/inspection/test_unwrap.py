@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -50,3 +50,5 @@ def test_unfitted_models_say_so(scores, pipeline):
         class_proba(pipeline[-1], scores[0])
     with pytest.raises(NotFittedError):
         quantiles(GridSearchCV(pipeline, {"model__n_classes": [3]}), scores[0])
+    with pytest.raises(NotFittedError):
+        quantiles(RandomizedSearchCV(pipeline, {"model__n_classes": [3]}), scores[0])
