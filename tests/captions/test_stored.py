@@ -84,6 +84,7 @@ def test_files_that_are_none_are_named(tmp_path):
 
 def _altered(path, **changes):
     with safe_open(path, framework="pt") as file:
+        # safetensors gives no iterator of its own.
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
     settings = json.loads(metadata["settings"])

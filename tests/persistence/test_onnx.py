@@ -67,7 +67,7 @@ def test_pixels_go_in_and_the_same_scores_come_out(tmp_path, squeezenet_weights)
     model.fit(turned, np.linspace(0.5, 0.9, 8))
     before = features.transform(PICTURES)
     path = tmp_path / "all.onnx"
-    export_onnx(GridSearch(model), path)
+    export_onnx(_searched(model), path)
     pixels = onnx_input(model, PICTURES)
     taken, score, _, told = run(path, pixels)
     np.testing.assert_allclose(score, model.predict(PICTURES), atol=1e-4)
@@ -80,7 +80,7 @@ def test_pixels_go_in_and_the_same_scores_come_out(tmp_path, squeezenet_weights)
     np.testing.assert_array_equal(features.transform(PICTURES), before)
 
 
-def GridSearch(model):  # noqa: N802
+def _searched(model):
     """Return a search that has found a model."""
     search = GridSearchCV(model, {})
     search.best_estimator_ = model
