@@ -1,5 +1,7 @@
 """``sklearn-memorability extract``."""
 
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from sklearn_memorability.cli._console import (
     say,
 )
 from sklearn_memorability.cli._features import Rows, compute_rows, make_extractor
+from sklearn_memorability.cli._parts import unreadable
 from sklearn_memorability.cli._pictures import Found
 from sklearn_memorability.cli._tables import number, whole_file, write_table
+from sklearn_memorability.features import UnreadableImagesWarning, write_features
 
 
 def extract(
@@ -66,6 +70,78 @@ def extract(
         say("no picture could be read, so nothing is written.", "error")
         return REFUSED
     return SOME_FAILED if rows.errors else OK
+
+
+def extract_to_disk(
+    pictures: Sequence[Found],
+    output: Path,
+    *,
+    backbone: str | None,
+    embedding: str | None,
+    progress: bool,
+    overwrite: bool,
+    **settings: Any,
+) -> int:
+    """Compute features chunk by chunk, go on where it stopped; return the exit code.
+
+    Parameters
+    ----------
+    pictures : sequence of Found
+        The pictures.
+    output : pathlib.Path
+        Ends in ``.npy`` or ``.zarr``. Beside it, a table names the picture of each row.
+    backbone, embedding
+        As :func:`~sklearn_memorability.cli._features.make_extractor` takes them.
+    progress : bool
+        Whether to show a progress bar on a terminal.
+    overwrite : bool
+        Whether to replace other features.
+    **settings
+        Parameters of the transformers.
+
+    Returns
+    -------
+    int
+    """
+    names = [found.name for found in pictures]
+    extractor = make_extractor(backbone, embedding, on_error="nan", **settings)
+    extractor.fit(names)
+    try:
+        with warnings.catch_warnings():
+            # The pictures are listed below, as everywhere in the command.
+            warnings.simplefilter("ignore", UnreadableImagesWarning)
+            # Without parts, it is there when this returns.
+            stored: Any = write_features(
+                extractor,
+                names,
+                output,
+                overwrite=overwrite,
+                verbose=int(progress and sys.stderr.isatty()),
+            )
+    except KeyboardInterrupt:
+        say("The rows that are done stay; the same command goes on.")
+        return INTERRUPTED
+    except ValueError as error:
+        raise ValueError(str(error).replace("overwrite=True", "--force")) from error
+    errors = _errors(pictures, stored.finite_rows())
+    beside = output.with_name(f"{output.stem}.images.csv")
+    write_table(beside, ["image", "error"], [[name, errors.get(name)] for name in names])
+    report_failures(errors)
+    rows, columns = stored.shape
+    say(f"Wrote {output}: {rows} x {columns} features, {len(errors)} failed. Names: {beside}.")
+    if len(errors) == rows:
+        say("no picture could be read: all rows are NaN.", "error")
+        return REFUSED
+    return SOME_FAILED if errors else OK
+
+
+def _errors(pictures: Sequence[Found], is_finite: np.ndarray) -> dict[str, str]:
+    bad = [pictures[row] for row in np.flatnonzero(~is_finite).tolist()]
+    reasons = unreadable([found.name for found in bad])
+    return {
+        found.name: found.error or reasons.get(found.name, "its features are not finite.")
+        for found in bad
+    }
 
 
 def _write(output: Path, names: list[str], rows: Rows) -> None:

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
+from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, StoredFeatures
 
 
 @pytest.fixture
@@ -85,11 +85,58 @@ def test_interrupted_it_keeps_what_is_done(run, arguments, tmp_path, monkeypatch
         assert len(found["images"]) == 16
 
 
+@pytest.mark.parametrize("name", ["features.npy", "features.zarr"])
+def test_features_on_disk_have_their_pictures_names_beside_them(run, arguments, expected, name):
+    done = run(*arguments, "-o", name)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "warning: gone.jpg: the file does not exist.\n"
+        f"Wrote {name}: 3 x 1280 features, 1 failed. Names: features.images.csv.\n"
+    )
+    rows = np.asarray(StoredFeatures(name))
+    np.testing.assert_allclose(rows[[0, 2]], expected, rtol=1e-4, atol=1e-5)
+    assert np.isnan(rows[1]).all()
+    with open("features.images.csv", encoding="utf-8") as file:
+        assert file.read() == (
+            "image,error\nchina.jpg,\ngone.jpg,the file does not exist.\nflower.jpg,\n"
+        )
+
+
+def test_the_same_command_goes_on_and_another_one_needs_force(run, arguments, monkeypatch):
+    whole, calls = ImageFeatures.transform, []
+
+    def transform(extractor, pictures):
+        calls.append(len(pictures))
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return whole(extractor, pictures)
+
+    monkeypatch.setattr(ImageFeatures, "transform", transform)
+    done = run(*arguments, "-o", "features.npy")
+    assert done.code == 130
+    assert "the same command goes on" in done.err
+    for _ in range(2):
+        assert run(*arguments, "-o", "features.npy").code == 1
+    assert calls == [3, 3]
+    done = run("extract", "flower.jpg", "china.jpg", "-o", "features.npy")
+    assert done.code == 2
+    assert "n_rows is 3 there and 2 here" in done.err
+    assert "overwrite" not in done.err
+    assert run("extract", "flower.jpg", "china.jpg", "-o", "features.npy", "--force").code == 0
+
+
+def test_rows_of_nan_alone_are_a_failure(run, arguments):
+    done = run("extract", "gone.jpg", "-o", "features.npy")
+    assert done.code == 2
+    assert done.err.endswith("error: no picture could be read: all rows are NaN.\n")
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         ([], "Missing option '--output'"),
-        (["-o", "features.npy"], "must end in .npz or .csv or .parquet"),
+        (["-o", "features.txt"], "must end in .npz or .csv or .parquet or .npy or .zarr"),
+        (["-o", "none/features.npy"], "There is no folder"),
         (["-o", "f.npz", "--backbone", "resnet51"], "did you mean"),
         (["-o", "f.npz", "--batch-size", "0"], "--batch-size"),
     ],
