@@ -1,6 +1,7 @@
 """What every network trained here shares: batches by index, fast optimisers, stopping."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import Dataset
 from skorch.utils import noop
 
+from sklearn_memorability._rows import StoredFeatures
 from sklearn_memorability._torch import suitable_threads
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -56,11 +58,12 @@ class IndexBatches:
     Parameters
     ----------
     dataset : skorch.dataset.Dataset
-        With arrays as ``X`` and ``y``; ``y`` may be None.
+        With an array or StoredFeatures as ``X`` and an array as ``y``; ``y`` may be None.
     batch_size : int
         Rows a batch; the last one may have fewer.
     seed : int, optional
-        Shuffles the rows anew in every pass; None keeps their order.
+        Shuffles the rows anew in every pass; None keeps their order. Stored features
+        have an order of their own where they are stored in chunks.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, seed: int | None = None) -> None:
@@ -74,14 +77,28 @@ class IndexBatches:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield pairs of features and targets."""
-        n_rows = len(self.X)
-        order = np.arange(n_rows) if self._chance is None else self._chance.permutation(n_rows)
-        for start in range(0, n_rows, self.batch_size):
+        for rows, later in pairwise(chain(self.rows(), [np.empty(0, dtype=np.intp)])):
             # Indexing copies the rows, so a read-only array is never shared with torch.
-            rows = order[start : start + self.batch_size]
-            X = torch.from_numpy(self.X[rows].astype(np.float32, copy=False))
+            if isinstance(self.X, StoredFeatures):
+                self.X.read_ahead(later)
+                X = self.X.take(rows)
+            else:
+                X = self.X[rows]
+            features = torch.from_numpy(X.astype(np.float32, copy=False))
             # skorch, too, gives a single zero where there is no target.
-            yield X, torch.zeros(1) if self.y is None else torch.from_numpy(self.y[rows])
+            yield features, torch.zeros(1) if self.y is None else torch.from_numpy(self.y[rows])
+
+    def rows(self) -> Iterator[np.ndarray]:
+        """Yield which rows each batch of a pass takes."""
+        n_rows = len(self.X)
+        if self._chance is None:
+            order = np.arange(n_rows)
+        elif isinstance(self.X, StoredFeatures):
+            order = self.X.permutation(self._chance)
+        else:
+            order = self._chance.permutation(n_rows)
+        for start in range(0, n_rows, self.batch_size):
+            yield order[start : start + self.batch_size]
 
 
 class Validation(Callback):
@@ -215,7 +232,10 @@ def hold_out(
 
 
 def train(
-    net: NeuralNet, X: np.ndarray, target: np.ndarray, start: torch.nn.Module | None = None
+    net: NeuralNet,
+    X: np.ndarray | StoredFeatures,
+    target: np.ndarray,
+    start: torch.nn.Module | None = None,
 ) -> None:
     """Train a net, and leave in it what prediction needs.
 
@@ -223,8 +243,10 @@ def train(
     ----------
     net : skorch.NeuralNet
         The net, not initialised.
-    X, target : numpy.ndarray
+    X : numpy.ndarray or StoredFeatures
         The training rows.
+    target : numpy.ndarray
+        What to learn of each.
     start : torch.nn.Module, optional
         A network of the same kind and size, whose weights are where training starts;
         it is not changed.

@@ -46,6 +46,11 @@ def write(path: Path, members: dict[str, bytes], facts: dict[str, Any]) -> None:
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
+    except OSError as error:
+        # What fails while it writes doesn't say to which file.
+        if error.errno is not None:
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -192,7 +192,7 @@ def as_module(step: Any, *, is_last: bool) -> nn.Module:
         return SideBySide(step)
     if isinstance(step, ImageExtractor):
         return PictureFeatures(step)
-    if type(step) is StandardScaler:
+    if type(step) is StandardScaler or _is_incremental_scaler(step):
         mean = step.mean_ if step.with_mean else 0.0
         return Affine(mean, step.scale_ if step.with_std else 1.0)
     if type(step) is PCA:
@@ -201,6 +201,13 @@ def as_module(step: Any, *, is_last: bool) -> nn.Module:
         scale = np.maximum(np.sqrt(step.explained_variance_), floor) if step.whiten else 1.0
         return Affine(step.mean_, scale, step.components_.T)
     raise ValueError(_unknown(step, "of transformers, image features, StandardScaler and PCA are"))
+
+
+def _is_incremental_scaler(step: Any) -> bool:
+    # By name, as its room is beside this one; a subclass of a user's may do more.
+    kind = type(step)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    return name == "sklearn_memorability.pipelines._scaler.IncrementalScaler"
 
 
 class _JointSpace(nn.Module):

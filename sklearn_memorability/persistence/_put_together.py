@@ -1,6 +1,7 @@
 """A model put together again from its structure and its tensors."""
 
 import dataclasses
+import inspect
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,6 +106,8 @@ class _PuttingTogether:
             thing.__dict__[name] = self.part(value)
         if getattr(thing, "memory", None) is not None:
             raise ValueError(f"{type(thing).__name__}.memory names a folder; no model does.")
+        if type(thing).__module__.startswith("sklearn_memorability."):
+            _add_newer_parameters(thing)
         if isinstance(thing, BalancedQuantileClassifierRegressor):
             self._regressor(thing, stored)
         elif isinstance(thing, ImageExtractor):
@@ -176,6 +179,13 @@ class _PuttingTogether:
             f"its image network has the weights of a file {name!r} (SHA-256 {wanted}), which is "
             "not beside it: put it there, or pass weights=<that file>."
         )
+
+
+def _add_newer_parameters(thing: BaseEstimator) -> None:
+    """Give an estimator the defaults of parameters that are newer than its file."""
+    for name, parameter in inspect.signature(type(thing)).parameters.items():
+        if parameter.default is not parameter.empty:
+            thing.__dict__.setdefault(name, parameter.default)
 
 
 def _check_recipe(recipe: Any) -> None:

@@ -165,11 +165,14 @@ def _check_nodes(schema: dict[str, Any], trusted: frozenset[str]) -> set[str]:
 def _check_array(name: str, content: bytes) -> None:
     """Check an array's header, which could ask for more memory than the file has."""
     stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    if version not in {(1, 0), (2, 0)}:
-        raise ValueError(f"{name} is of the unknown version {version}.")
     one, two = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
-    shape, _, dtype = (one if version == (1, 0) else two)(stream)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in {(1, 0), (2, 0)}:
+            raise ValueError(f"its version {version} is unknown")
+        shape, _, dtype = (one if version == (1, 0) else two)(stream)
+    except Exception as error:  # a header is Python's text, whose parser has errors of its own
+        raise ValueError(f"{name} is not an array: {error}.") from error
     if dtype.hasobject:
         raise ValueError(f"{name} holds objects.")
     if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():

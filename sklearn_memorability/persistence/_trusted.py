@@ -12,6 +12,7 @@ OWN_TYPES = frozenset(
         "sklearn_memorability.features._image_features.ImageFeatures",
         "sklearn_memorability.features._image_features.VGGFeatures",
         "sklearn_memorability.features._networks.Recipe",
+        "sklearn_memorability.pipelines._scaler.IncrementalScaler",
         "sklearn_memorability.regression._balanced_quantile.BalancedQuantileClassifierRegressor",
         "sklearn_memorability.regression._distribution.ClassDistributions",
         "sklearn_memorability.regression._linear_path.Ridge",

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._joint_space import open_embedding
+from sklearn_memorability.pipelines._scaler import IncrementalScaler
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 __all__ = ["mlp_regressor", "recommended_regressor", "scaled", "two_branch_regressor"]
@@ -219,5 +219,5 @@ def scaled(features: Any, model: Any) -> Pipeline:
     sklearn.pipeline.Pipeline
         With the steps ``"features"`` (if given), ``"scale"`` and ``"model"``.
     """
-    steps = [("scale", StandardScaler()), ("model", model)]
+    steps = [("scale", IncrementalScaler()), ("model", model)]
     return Pipeline(steps if features is None else [("features", features), *steps])

@@ -11,16 +11,23 @@ import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils import Tags, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from skorch import NeuralNet
 
-from sklearn_memorability._torch import draw_seeds, resolve_device
+from sklearn_memorability._rows import StoredFeatures
+from sklearn_memorability._torch import draw_seeds
 from sklearn_memorability._training import OPTIMIZERS, EpochTasks, hold_out, stop_early, train
 from sklearn_memorability.metrics import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches
+from sklearn_memorability.regression._checks import (
+    check_features,
+    check_features_and_scores,
+    finite_blocks,
+)
 from sklearn_memorability.regression._class_probability import ClassProbabilityMixin
+from sklearn_memorability.regression._distributed import Processes
 from sklearn_memorability.regression._linear_path import Ridge
-from sklearn_memorability.regression._net import build_net
+from sklearn_memorability.regression._net import PREDICTION_BATCH, build_net
 from sklearn_memorability.regression._network import ACTIVATIONS
 from sklearn_memorability.regression._score_classes import AGGREGATIONS, resolve_score_range
 from sklearn_memorability.regression._start import Start, check_kept, kept_settings
@@ -92,8 +99,9 @@ class BalancedQuantileClassifierRegressor(
         Weight of a linear path in the class probabilities. Above 0, a ridge regression
         is fitted in closed form, its penalty the best by leave-one-out error; a normal
         distribution of that error around its prediction gives each class a
-        probability, and the mixture with the network's is what is predicted. It needs a
-        copy of X in double precision during ``fit``.
+        probability, and the mixture with the network's is what is predicted. With more
+        rows than features it needs memory for the square of the features' number,
+        otherwise for a copy of X in double precision.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         The optimiser.
     lr : float, default=1e-3
@@ -137,6 +145,13 @@ class BalancedQuantileClassifierRegressor(
         fits on the CPU are reproducible, in processes as in threads.
     device : str, torch.device or None, default=None
         Where to train and predict. None takes the best there is: CUDA, MPS, then CPU.
+    accelerate : bool, default=False
+        Whether to train in all processes of a launch by ``accelerate launch`` or
+        ``torchrun``, for example one for each GPU. Each calls ``fit`` with the same
+        arguments, computes a share of every batch (``batch_size`` is that of all
+        shares together), and ends with the same network. The launch chooses the
+        device. Without a launch there is one process, this one. It needs the extra
+        ``accelerate``.
     verbose : int, default=0
         Above 0, skorch prints the loss after each epoch.
 
@@ -181,6 +196,12 @@ class BalancedQuantileClassifierRegressor(
     ``scoring=spearman_scorer``.
 
     Training interrupted from the keyboard leaves the estimator unfitted.
+
+    From ``.npy`` files the batches are those that the same features would give in memory,
+    and so is the network. Of a Zarr array single rows can't be read: the chunks are
+    put in random order, and rows are shuffled among those that fit in 128 MiB. The order
+    depends on ``random_state`` and the size of the chunks alone; the network is another
+    than from memory.
 
     References
     ----------
@@ -232,6 +253,7 @@ class BalancedQuantileClassifierRegressor(
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "device": [str, torch.device, None],
+        "accelerate": ["boolean"],
         "verbose": ["verbose"],
     }
     _ridge: Ridge | None
@@ -266,6 +288,7 @@ class BalancedQuantileClassifierRegressor(
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device | None = None,
+        accelerate: bool = False,
         verbose: int = 0,
     ) -> None:
         self.n_classes = n_classes
@@ -294,6 +317,7 @@ class BalancedQuantileClassifierRegressor(
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
+        self.accelerate = accelerate
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -310,6 +334,9 @@ class BalancedQuantileClassifierRegressor(
         ----------
         X : array-like of shape (n_samples, n_features)
             The features; float32 is used as it is, other types are converted to it.
+            :class:`~sklearn_memorability.features.StoredFeatures`, a ``numpy.memmap``
+            and a ``zarr.Array`` are read from disk batch by batch, so they may be
+            larger than memory.
         y : array-like of shape (n_samples,)
             The scores.
         sample_weight : array-like of shape (n_samples,), optional
@@ -350,8 +377,9 @@ class BalancedQuantileClassifierRegressor(
         if goes_on:
             check_kept(self._settings, settings)
         score_range = resolve_score_range(y, self.score_range_ if goes_on else self.score_range)
-        device = resolve_device(self.device)
-        *seeds, split_seed = draw_seeds(check_random_state(self.random_state), 4)
+        processes = Processes.of_fit(self.device, accelerate=self.accelerate)
+        drawn = draw_seeds(check_random_state(self.random_state), 4)
+        *seeds, split_seed = (int(seed) for seed in processes.agree(drawn))
         held_out = None
         if self.early_stopping:
             kept, held = hold_out(len(y), groups, self.validation_fraction, split_seed)
@@ -362,7 +390,11 @@ class BalancedQuantileClassifierRegressor(
             start = Start.from_last_fit(self, X, y, sample_weight)
         else:
             start = Start.anew(self, X, y, sample_weight, score_range)
-        fitted: dict[str, Any] = {**start.attributes, "device_": device, "_settings": settings}
+        fitted: dict[str, Any] = {
+            **start.attributes,
+            "device_": processes.device,
+            "_settings": settings,
+        }
         weights_before = self.net_.module_ if goes_on else None
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator, not the old network among new thresholds.
@@ -377,7 +409,8 @@ class BalancedQuantileClassifierRegressor(
             def valid_spearman(net: NeuralNet) -> float:
                 predicted = net.predict_proba(valid_X) @ fitted["class_values_"]
                 # Nothing to order on the held-out rows is no reason to stop or go on.
-                return float(np.nan_to_num(rank_correlation(valid_y, predicted)))
+                correlation = float(np.nan_to_num(rank_correlation(valid_y, predicted)))
+                return processes.agree([correlation])[0]
 
             callbacks += stop_early("valid_spearman", valid_spearman, self.patience)
         if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
@@ -393,7 +426,7 @@ class BalancedQuantileClassifierRegressor(
             linear_path=start.linear_path if self.linear_weight > 0 else None,
             seeds=seeds,
             max_epochs=max_epochs,
-            device=device,
+            processes=processes,
             callbacks=callbacks,
         )
         fitted["net_"] = net
@@ -420,14 +453,17 @@ class BalancedQuantileClassifierRegressor(
             Rows sum to 1; columns go from the least to the most memorable class.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self.net_.predict_proba(X)
+        X = check_features(self, X)
+        if not isinstance(X, StoredFeatures):
+            return self.net_.predict_proba(X)
+        return np.concatenate(
+            [self.net_.predict_proba(block) for block in finite_blocks(X, PREDICTION_BATCH)]
+        )
 
     def _validate_training_data(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, reset: bool = True
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, reset=reset)
-        y = y.astype(np.float64, copy=False)
+    ) -> tuple[np.ndarray | StoredFeatures, np.ndarray, np.ndarray, np.ndarray | None]:
+        X, y = check_features_and_scores(self, X, y, reset)
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from sklearn_memorability.regression._checks import check_features_and_scores
 from sklearn_memorability.regression._distribution import ClassDistributions
 from sklearn_memorability.regression._score_classes import resolve_score_range
 
@@ -128,8 +129,7 @@ class ClassProbabilityMixin:
             If a score lies outside ``score_range_``.
         """
         check_is_fitted(self)
-        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, reset=False)
-        y = np.asarray(y, dtype=np.float64)
+        X, y = check_features_and_scores(self, X, y, reset=False)
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )

@@ -1,11 +1,15 @@
 """A ridge regression as class probabilities: the path beside the network."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.linear_model import RidgeCV
 from torch import nn
+
+from sklearn_memorability._rows import StoredFeatures
+from sklearn_memorability.regression._leave_one_out import RidgeFit, ridge_by_blocks
 
 # Wide enough that neither end is ever the best on features of unit variance: from no
 # penalty to a constant prediction.
@@ -36,7 +40,7 @@ class Ridge:
     @classmethod
     def of(
         cls,
-        X: np.ndarray,
+        X: np.ndarray | StoredFeatures,
         y: np.ndarray,
         sample_weight: np.ndarray,
         start: "Ridge | None" = None,
@@ -45,8 +49,9 @@ class Ridge:
 
         Parameters
         ----------
-        X : numpy.ndarray of shape (n_samples, n_features)
-            The features; a copy in double precision is made.
+        X : numpy.ndarray or StoredFeatures of shape (n_samples, n_features)
+            The features. They are read in blocks where the rows are more than the
+            features; otherwise a copy in double precision is made.
         y, sample_weight : numpy.ndarray of shape (n_samples,)
             The scores and their weights.
         start : Ridge, optional
@@ -57,17 +62,25 @@ class Ridge:
         -------
         Ridge
         """
-        X = X.astype(np.float64)
         coef, intercept = (0.0, 0.0) if start is None else (start.coef, start.intercept)
-        left_over = y if start is None else y - (X @ coef + intercept)
-        ridge = RidgeCV(alphas=_PENALTIES)
-        ridge.fit(X, left_over, sample_weight=sample_weight / sample_weight.mean())
-        return cls(
-            coef=coef + ridge.coef_,
-            intercept=float(intercept + ridge.intercept_),
-            penalty=float(ridge.alpha_),
+        left_over = y
+        if start is not None:
+            left_over = np.empty(len(y))
+            for rows, block in _blocks(X):
+                left_over[rows] = y[rows] - (block @ start.coef + start.intercept)
+        weight = sample_weight / sample_weight.mean()
+        if X.shape[0] > X.shape[1]:
+            found = ridge_by_blocks(lambda: _blocks(X), X.shape[1], left_over, weight, _PENALTIES)
+        else:
+            ridge = RidgeCV(alphas=_PENALTIES)
+            ridge.fit(np.asarray(X, dtype=np.float64), left_over, sample_weight=weight)
             # Without a scorer, RidgeCV's best score is minus the mean squared error.
-            error=float(np.sqrt(max(-ridge.best_score_, 0.0))),
+            found = RidgeFit(ridge.coef_, ridge.intercept_, ridge.alpha_, -ridge.best_score_)
+        return cls(
+            coef=coef + found.coef,
+            intercept=float(intercept + found.intercept),
+            penalty=float(found.penalty),
+            error=float(np.sqrt(max(found.squared_error, 0.0))),
         )
 
     def moved(self, offset: float, slope: float) -> "Ridge":
@@ -123,3 +136,10 @@ class LinearPath(nn.Module):
         below = torch.special.ndtr((self.thresholds - expected[:, None]) / self.error)
         edge = torch.zeros_like(expected)[:, None]
         return torch.cat([edge, below, edge + 1], dim=1).diff(dim=1)
+
+
+def _blocks(X: np.ndarray | StoredFeatures) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the rows of either kind in the same blocks, in double precision."""
+    rows = X if isinstance(X, StoredFeatures) else StoredFeatures(X)
+    for places, block in rows.blocks(exact=rows is not X):
+        yield places, block.astype(np.float64, copy=False)

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from skorch import NeuralNet
 
 from sklearn_memorability._training import IndexBatches, optimizer_settings
 from sklearn_memorability.regression._branches import width
+from sklearn_memorability.regression._distributed import Processes
 from sklearn_memorability.regression._linear_path import LinearPath
 from sklearn_memorability.regression._network import BranchedMLP, Columns, DistributionLoss
 
-_PREDICTION_BATCH = 1024
+PREDICTION_BATCH = 1024
 
 
 def build_net(
@@ -23,7 +23,7 @@ def build_net(
     linear_path: LinearPath | None,
     seeds: Sequence[int],
     max_epochs: int,
-    device: torch.device,
+    processes: Processes,
     callbacks: list[Any],
 ) -> NeuralNet:
     """Return the net that trains a regressor's network, not initialised.
@@ -44,8 +44,8 @@ def build_net(
         Of initialisation, dropout and shuffling.
     max_epochs : int
         Passes over the rows.
-    device : torch.device
-        Where to train.
+    processes : Processes
+        Where to train, and who with.
     callbacks : list
         skorch callbacks.
 
@@ -64,7 +64,8 @@ def build_net(
         module__activation=model.activation,
         module__dropout=model.dropout,
         module__init_seed=init_seed,
-        module__dropout_seed=dropout_seed,
+        # Each process leaves out units of its own choice.
+        module__dropout_seed=dropout_seed + processes.index,
         module__n_members=model.n_members,
         module__share_weights=model.share_weights,
         module__input_dropout=input_dropout,
@@ -73,15 +74,15 @@ def build_net(
         criterion=DistributionLoss,
         lr=model.lr,
         optimizer__weight_decay=model.weight_decay,
-        **optimizer_settings(model.optimizer, device),
+        **optimizer_settings(model.optimizer, processes.device),
         max_epochs=max_epochs,
         batch_size=model.batch_size,
-        iterator_train=IndexBatches,
+        iterator_train=processes.batches,
         iterator_train__seed=shuffle_seed,
         iterator_valid=IndexBatches,
-        iterator_valid__batch_size=_PREDICTION_BATCH,
+        iterator_valid__batch_size=PREDICTION_BATCH,
         train_split=None,
-        callbacks=callbacks,
-        verbose=model.verbose,
-        device=str(device),
+        callbacks=[*processes.callbacks, *callbacks],
+        verbose=model.verbose if processes.index == 0 else 0,
+        device=str(processes.device),
     )

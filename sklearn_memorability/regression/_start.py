@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._rows import StoredFeatures
 from sklearn_memorability.regression._distribution import ClassDistributions
 from sklearn_memorability.regression._linear_path import LinearPath, Ridge
 from sklearn_memorability.regression._network import Columns
@@ -57,7 +58,7 @@ class Start:
     def anew(
         cls,
         model: Any,
-        X: np.ndarray,
+        X: np.ndarray | StoredFeatures,
         y: np.ndarray,
         sample_weight: np.ndarray,
         score_range: tuple[float, float],
@@ -68,8 +69,10 @@ class Start:
         ----------
         model : BalancedQuantileClassifierRegressor
             Its parameters say what.
-        X, y, sample_weight : numpy.ndarray
+        X : numpy.ndarray or StoredFeatures
             The training rows.
+        y, sample_weight : numpy.ndarray
+            Their scores and weights.
         score_range : tuple of two floats
             The least and the largest score there can be.
 
@@ -97,7 +100,11 @@ class Start:
 
     @classmethod
     def from_last_fit(
-        cls, model: Any, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray
+        cls,
+        model: Any,
+        X: np.ndarray | StoredFeatures,
+        y: np.ndarray,
+        sample_weight: np.ndarray,
     ) -> "Start":
         """Keep the classes of the last fit, and fit what its ridge regression leaves over.
 
@@ -108,8 +115,10 @@ class Start:
         ----------
         model : BalancedQuantileClassifierRegressor
             The fitted regressor.
-        X, y, sample_weight : numpy.ndarray
+        X : numpy.ndarray or StoredFeatures
             The new training rows.
+        y, sample_weight : numpy.ndarray
+            Their scores and weights.
 
         Returns
         -------

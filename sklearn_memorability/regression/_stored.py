@@ -10,6 +10,7 @@ from skorch.history import History
 
 from sklearn_memorability._torch import resolve_device
 from sklearn_memorability.regression._branches import is_sizes, width
+from sklearn_memorability.regression._distributed import Processes
 from sklearn_memorability.regression._linear_path import LinearPath, Ridge
 from sklearn_memorability.regression._net import build_net
 
@@ -97,7 +98,7 @@ def put_network(
         linear_path=path,
         seeds=(0, 0, 0),
         max_epochs=model.max_epochs,
-        device=device,
+        processes=Processes(device),
         callbacks=[],
     )
     net.set_params(**{f"module__{name}": value for name, value in network.items()})
