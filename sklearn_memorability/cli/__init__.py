@@ -37,4 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "pip install 'sklearn-memorability[cli]'\n"
         )
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return 130
     return run(sys.argv[1:] if argv is None else list(argv))

@@ -207,7 +207,10 @@ def evaluate(
 def extract(
     paths: options.Paths,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="A .npz, .csv or .parquet file.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .npz, .csv, .parquet, .npy or .zarr file."
+        ),
     ],
     backbone: options.Backbone = None,
     embedding: options.Embedding = None,
@@ -224,21 +227,28 @@ def extract(
 
     A .npz file has the arrays features, images, names (of the features) and errors.
     The row of a picture that can't be read is NaN there, and empty in a table.
+
+    .npy and .zarr are for more rows than fit into memory: they are written as they are
+    computed, and the same command goes on after an interruption. The names of the
+    pictures are in a table beside them, NAME.images.csv.
     """
-    _check_output(output, (".npz", ".csv", ".parquet"), force)
+    is_resumable = output.suffix.lower() in (".npy", ".zarr")
+    if not is_resumable:
+        _check_output(output, (".npz", ".csv", ".parquet", ".npy", ".zarr"), force)
     pictures = _find(paths, recursive, null)
     from sklearn_memorability.cli import _extract
 
-    raise typer.Exit(
-        _extract.extract(
-            pictures,
-            output,
-            backbone=backbone,
-            embedding=embedding,
-            progress=progress,
-            **_given(batch_size=batch_size, device=device, cache=cache),
-        )
-    )
+    settings = {
+        "backbone": backbone,
+        "embedding": embedding,
+        "progress": progress,
+        **_given(batch_size=batch_size, device=device, cache=cache),
+    }
+    if is_resumable:
+        code = _extract.extract_to_disk(pictures, output, overwrite=force, **settings)
+    else:
+        code = _extract.extract(pictures, output, **settings)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TextIO
 
 import typer
@@ -66,15 +66,27 @@ def emit(text: str) -> None:
     ------
     typer.Exit
         With the code 141, if the reader of a pipe went away.
+    OSError
+        If it can't be written, as on a full disk.
     """
-    try:
+    with whole_stdout():
         stream = sys.stdout.buffer
         stream.write(text.encode("utf-8", "surrogateescape"))
         stream.flush()
-    except BrokenPipeError:
-        # Else Python writes to it once more at its end, and says so.
+
+
+@contextmanager
+def whole_stdout() -> Iterator[None]:
+    """Tell what happens to stdout when it is written to, as :func:`emit` does."""
+    try:
+        yield
+    except OSError as error:
+        # Else Python writes to it once more at its end, says so, and exits with 120.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(READER_GONE) from None
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(READER_GONE) from None
+        error.filename = "<stdout>"
+        raise
 
 
 def emit_json(document: Any) -> None:
@@ -114,7 +126,8 @@ def progress_bar(wanted: bool, *, rows_on_stdout: bool = False) -> Iterator[Prog
         redirect_stderr=False,
         disable=not wanted or in_the_way or not console.is_terminal,
     )
-    with bar:
+    # Rich before 14.3 writes an empty line at the end of a bar that is not shown.
+    with nullcontext() if bar.disable else bar:
         yield bar
 
 

@@ -81,14 +81,20 @@ def unreadable(names: Sequence[str]) -> dict[str, str]:
 def _work(part: Sequence[Found], function: Callable[[list[str]], Any]) -> Part:
     names = [found.name for found in part]
     errors = {found.name: found.error for found in part if found.error is not None}
-    good = [name for name in names if name not in errors]
-    try:
-        return Part(names, errors, function(good) if good else None)
-    except ImageReadError:
-        # It tells of the first bad picture only.
-        bad = unreadable(good)
-        if not bad:
-            raise
-    errors.update(bad)
-    good = [name for name in good if name not in errors]
-    return Part(names, errors, function(good) if good else None)
+    while True:
+        good = [name for name in names if name not in errors]
+        try:
+            return Part(names, errors, function(good) if good else None)
+        except ImageReadError as error:
+            # It tells of the first bad picture only. One that was, and is not any more,
+            # is bad all the same: a file that changes must not keep this for ever.
+            bad = unreadable(good) or _named(good, error)
+            if not bad:
+                raise
+            errors.update(bad)
+
+
+def _named(names: Sequence[str], error: ImageReadError) -> dict[str, str]:
+    """Return which picture an error is about, and what it says of it."""
+    said = str(error)
+    return {name: said.partition(f"{name!r}: ")[2] for name in names if f"{name!r}: " in said}

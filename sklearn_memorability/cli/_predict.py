@@ -63,6 +63,7 @@ def predict(
     rows: list[list[Any]] = []
     failures: dict[str, str] = {}
     interrupted = False
+    failure: Exception | None = None
     try:
         with progress_bar(progress, rows_on_stdout=streams) as bar:
             for part in in_parts(pictures, scorer.predict, bar, "Scoring pictures"):
@@ -80,8 +81,13 @@ def predict(
                     emit(csv_text(new))
     except KeyboardInterrupt:
         interrupted = True
+    except Exception as error:
+        # What is done may have taken hours; it is written all the same.
+        if streams or not rows:
+            raise
+        interrupted, failure = True, error
     report_failures(failures)
-    if output is not None:
+    if output is not None and (rows or not interrupted):
         write_table(output, header, rows)
         say(f"Wrote {output}: {_count(len(rows))}, {len(failures)} failed.")
     if as_json:
@@ -96,6 +102,8 @@ def predict(
         )
     if interrupted:
         say(f"{len(rows)} of {_count(len(pictures))} done.")
+        if failure is not None:
+            raise failure
         return INTERRUPTED
     if failures and len(failures) == len(rows):
         say("no picture could be scored.", "error")

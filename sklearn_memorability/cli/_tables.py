@@ -13,6 +13,9 @@ from sklearn_memorability.cli._console import as_json
 
 Row = Sequence[Any]
 
+# What begins a formula in spreadsheets, or is left out before one.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
 
 def check_output(path: Path | None, suffixes: Sequence[str], force: bool) -> None:
     """Check, before any work is done, that a file can be written.
@@ -56,9 +59,19 @@ def number(value: float) -> float | None:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return rows as CSV; what is None is empty."""
+    """Return rows as CSV; what is None is empty.
+
+    Names that a spreadsheet would take for formulas have ``./`` in front, which names the
+    same file.
+    """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        cells = [_not_a_formula(cell) if isinstance(cell, str) else cell for cell in row]
+        # Readers take a carriage return for the end of a row, and csv doesn't quote it.
+        has_return = any(isinstance(cell, str) and "\r" in cell for cell in cells)
+        (quoted if has_return else plain).writerow(cells)
     return text.getvalue()
 
 
@@ -95,8 +108,16 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, target)
+    except OSError as error:
+        # What fails while it writes doesn't say to which file.
+        error.filename = os.fspath(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def _not_a_formula(text: str) -> str:
+    return f"./{text}" if text.startswith(_FORMULAS) else text
 
 
 def _columns(header: Sequence[str], rows: Sequence[Row]) -> dict[str, list[Any]]:

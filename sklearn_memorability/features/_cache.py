@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sklearn_memorability.features._cache_file import connect, writing
 
 logger = logging.getLogger(__name__)
 
 _FILE_NAME = "features.sqlite"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = 253_370_764_800  # seconds from then to the year 9999, the last there is a date of
 
 
 class CachedFeatures(NamedTuple):
@@ -111,7 +113,7 @@ class FeatureCache:
         Returns
         -------
         list of CachedFeatures
-            One of each network, layer and setting.
+            One of each network, layer and setting; damaged entries are left out.
         """
         if not os.path.exists(self.path):
             return []
@@ -122,15 +124,11 @@ class FeatureCache:
             ).fetchall()
         found = []
         for text, n_images, n_bytes, used in rows:
-            known = json.loads(text)
-            found.append(
-                CachedFeatures(
-                    **{name: known[name] for name in CachedFeatures._fields[:5]},
-                    n_images=n_images,
-                    n_bytes=n_bytes,
-                    last_used=datetime.fromtimestamp(used, UTC),
+            if known := _known(text):
+                last_used = _EPOCH + timedelta(seconds=_seconds(used))
+                found.append(
+                    CachedFeatures(**known, n_images=n_images, n_bytes=n_bytes, last_used=last_used)
                 )
-            )
         return found
 
     def prune(
@@ -175,8 +173,8 @@ class FeatureCache:
             kinds = [
                 kind
                 for kind, text, used in connection.execute("SELECT id, identity, used FROM kinds")
-                if (network is None or json.loads(text)["network"] == network)
-                and (latest is None or used <= latest)
+                if (network is None or _known(text).get("network") == network)
+                and (latest is None or _seconds(used) <= latest)
             ]
             chosen = f"kind IN ({', '.join('?' * len(kinds))}) AND id NOT IN ("
             # The rows that fit, from the newest back, stay.
@@ -219,3 +217,17 @@ class FeatureCache:
                 connection.close()
         except sqlite3.Error as error:
             raise OSError(f"The cache {str(self.path)!r} can't be used: {error}") from error
+
+
+def _known(text: Any) -> dict[str, Any]:
+    """Return what features are known by; nothing where that was damaged."""
+    try:
+        known = json.loads(text)
+        return {name: known[name] for name in CachedFeatures._fields[:5]}
+    except (ValueError, TypeError, KeyError):
+        return {}
+
+
+def _seconds(used: Any) -> float:
+    """Return a time that a date can be made of, whatever a clock or damage left there."""
+    return min(max(used, 0), _LATEST) if isinstance(used, int | float) else 0

@@ -65,16 +65,17 @@ class _Batch:
             self.digests.append(read.digest)
             self.views.append(read.views)
 
-    def compute(self, network: Network, kept: CachedRows | None, rows: Any) -> None:
-        """Put the features into their rows and into the cache."""
+    def compute(self, network: Network, kept: CachedRows | None, rows: Any) -> int:
+        """Put the features into their rows and into the cache; return how many rows."""
         if not self.rows:
-            return
+            return 0
         found = network.features(_joined(self.views)).numpy()
         for i, where in enumerate(self.rows):
             for row in where:
                 rows[row] = found[i]
         if kept is not None:
             kept.put([digest for digest in self.digests if digest is not None], found)
+        return sum(map(len, self.rows))
 
 
 def extract(
@@ -103,7 +104,8 @@ def extract(
     on_error : {"raise", "nan"}
         With ``"raise"``, nothing is computed after the first image that can't be read.
     advance : callable, optional
-        Told how many more images are done.
+        Told how many more images are done: their rows computed, and kept where there is
+        a cache.
 
     Returns
     -------
@@ -122,21 +124,26 @@ def extract(
             read_part = partial(_read, network, images, first_row, kept, pace.side_by_side)
             parts = _parts(block, batch_size)
             for reads in _run_ahead(pool, read_part, parts, n_workers + _AHEAD):
+                n_done = 0
                 for read in reads:
                     if read.error is not None:
                         errors.append(read.error)
                         if on_error == "raise":
                             return Extraction(rows, errors)
+                        n_done += 1
                     elif read.known is not None:
                         rows[read.row] = read.known
+                        n_done += 1
                     else:
                         batch.add(read)
                         if len(batch.rows) == batch_size:
-                            batch.compute(network, kept, rows)
+                            n_done += batch.compute(network, kept, rows)
                             batch = _Batch()
                 if advance is not None:
-                    advance(len(reads))
-            batch.compute(network, kept, rows)
+                    advance(n_done)
+            n_done = batch.compute(network, kept, rows)
+            if advance is not None:
+                advance(n_done)
     finally:
         # Also when something stops it early: what is not begun is not begun.
         pool.shutdown(wait=True, cancel_futures=True)

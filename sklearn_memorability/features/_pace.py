@@ -10,6 +10,8 @@ import torch
 _TRIED = 4
 _AGAIN_AFTER = 1024
 _WORTH_TRYING = 64
+# What no trial is shorter than; a clock that stands still, or is set back, says it is.
+_SHORTEST = 1e-9  # seconds
 
 
 class Pace:
@@ -52,7 +54,8 @@ class Pace:
                 self.side_by_side = side_by_side
                 begun = time.perf_counter()
                 yield slice(start, stop)
-                rates[side_by_side] = (stop - start) / (time.perf_counter() - begun)
+                taken = max(time.perf_counter() - begun, _SHORTEST)
+                rates[side_by_side] = (stop - start) / taken
                 start = stop
             self.side_by_side = rates[True] >= rates[False]
             stop = min(start + _AGAIN_AFTER, n_images)

@@ -221,12 +221,19 @@ class BayesSearchCV(BaseSearchCV):
             none of them, or if all fits failed.
         """
         X, y = indexable(X, y)
-        given = self.cv
+        given, earlier = self.cv, {name: vars(self)[name] for name in _fitted_names(self)}
         if isinstance(given, Iterator):
             self.cv = list(given)  # an iterator can be gone through only once
         try:
             self._progress = self._begin(X, y, params)
             return super().fit(X, y, **params)
+        except BaseException:
+            # scikit-learn sets the number of folds before it fits anything, which makes an
+            # interrupted search look fitted.
+            for name in _fitted_names(self):
+                delattr(self, name)
+            self.__dict__.update(earlier)
+            raise
         finally:
             self.cv = given
             self.__dict__.pop("_progress", None)
@@ -369,6 +376,10 @@ class BayesSearchCV(BaseSearchCV):
         n_splits = len(self._progress.splits.pairs)
         formatted: dict[str, Any] = super()._format_results(settings, n_splits, out)
         return formatted
+
+
+def _fitted_names(estimator: Any) -> list[str]:
+    return [name for name in vars(estimator) if name.endswith("_")]
 
 
 def _no_guide(refit: Any, names: list[str]) -> str:

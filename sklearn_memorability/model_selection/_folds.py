@@ -176,6 +176,12 @@ class StratifiedGroupScoreKFold(StratifiedGroupKFold):
                 "StratifiedGroupScoreKFold needs groups=, one label a picture; without groups, "
                 "use StratifiedScoreKFold."
             )
+        n_groups = len(np.unique(np.asarray(groups)))
+        if n_groups < self.n_splits:
+            # scikit-learn before 1.9 gives folds without pictures.
+            raise ValueError(
+                f"n_splits={self.n_splits} greater than the number of groups: {n_groups}."
+            )
         return super().split(X, _quantiles(check_scores(y), self.n_bins, self.n_splits), groups)
 
 

@@ -20,7 +20,8 @@ class Trials:
     """The finished candidates of one search.
 
     The file has a line of JSON for each candidate of any search. Several processes may
-    add lines at once. A line that is damaged is passed over.
+    add lines at once. A line that is damaged is passed over. A candidate that can't be
+    kept, as on a full disk, is told in a warning, and the search goes on.
 
     Parameters
     ----------
@@ -35,13 +36,14 @@ class Trials:
     ValueError
         If the path is a folder.
     OSError
-        If the file can't be made, read or written.
+        If the file can't be made or read.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, search: str, n_splits: int) -> None:
         self._path = None if path is None else Path(path)
         self._search = search
         self._n_splits = n_splits
+        self._has_warned = False
         self._found = {} if self._path is None else self._read(self._path)
 
     def get(self, key: tuple[int | float, ...]) -> Outcome | None:
@@ -55,11 +57,21 @@ class Trials:
         folds = [{name: _number(fold[name]) for name in _NAMES if name in fold} for fold in outcome]
         record = {"search": self._search, "candidate": list(key), "folds": folds}
         line = _START + json.dumps({"check": _check(record), **record}).encode()[1:] + b"\n"
-        # One write to the end of the file, which no other process's comes between. A line
-        # left unfinished by a process that was killed stays on its own.
-        whole = _ends_with_a_line(self._path)
-        with self._path.open("ab", buffering=0) as file:
-            file.write(line if whole else b"\n" + line)
+        try:
+            _append(self._path, line)
+        except OSError as error:
+            self._warn_once(self._path, error)
+
+    def _warn_once(self, path: Path, error: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"A candidate can't be kept in storage={str(path)!r}: {error.strerror or error}. "
+                "The search goes on; should it be interrupted, candidates that are not kept are "
+                "fitted again.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _read(self, path: Path) -> dict[str, Outcome]:
         if path.is_dir():
@@ -125,6 +137,16 @@ def _number(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _number(one) for name, one in value.items()}
     return value if isinstance(value, int) else float(value)
+
+
+def _append(path: Path, line: bytes) -> None:
+    # One write to the end of the file, which no other process's comes between. A line
+    # left unfinished by a process that was killed stays on its own.
+    rest = line if _ends_with_a_line(path) else b"\n" + line
+    with path.open("ab", buffering=0) as file:
+        # A disk that is nearly full takes a part, and tells only when asked once more.
+        while rest:
+            rest = rest[file.write(rest) :]
 
 
 def _ends_with_a_line(path: Path) -> bool:
