@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _figures import Figure, add_json_option, scored, write_figures
 from scipy.stats import rankdata, ttest_1samp
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
@@ -40,6 +41,7 @@ from sklearn_memorability.model_selection._paired import (
 
 LEVEL = 0.05
 DEFAULT = "3 x 5"
+GROUPED = ("GroupKFold", "StratifiedGroup..., 10 bins")  # 10 is the default
 Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
@@ -93,8 +95,9 @@ def fold_makers(k: int, seed: int, y: np.ndarray, groups: np.ndarray | None) -> 
     }
 
 
-def measure_folds(files: list[Path]) -> None:
+def measure_folds(files: list[Path]) -> list[Figure]:
     """Compare ways to make folds."""
+    figures = []
     print("Folds: distance of the farthest, spread of mean scores, range of sizes (20 seeds)")
     print(
         f"  {'scores':20}{'pictures':>9}{'folds':>6}  {'way':30}{'distance':>9}{'spread':>9}  sizes"
@@ -108,6 +111,20 @@ def measure_folds(files: list[Path]) -> None:
             for way, measured in found.items():
                 far, spread, sizes = np.mean(measured, axis=0)
                 print(f"  {name:20}{len(y):9}{k:6}  {way:30}{far:9.4f}{spread:9.5f}{sizes:7.1f}")
+            peer, ours = ("KFold", "StratifiedScoreKFold") if groups is None else GROUPED
+            first, second = (float(np.mean([d[0] for d in found[way]])) for way in (ours, peer))
+            figures.append(
+                Figure(
+                    f"{name}, {k} folds: distance of the farthest",
+                    first,
+                    "lower",
+                    "",
+                    peer=second,
+                    peer_name=peer,
+                    ratio=first / second,
+                )
+            )
+    return figures
 
 
 def deal(y: np.ndarray, groups: np.ndarray, k: int, seed: int) -> Folds:
@@ -173,7 +190,7 @@ def corrected(scores: np.ndarray, ratio: float) -> float:
     return corrected_t_test(scores, ratio).p_value
 
 
-def tests_of_two(n_studies: int) -> None:
+def tests_of_two(n_studies: int) -> list[Figure]:
     """Count false alarms and finds among two models, by test and folds."""
     noise = [1.0, 1.0, 0.75]
     ways = {
@@ -213,12 +230,25 @@ def tests_of_two(n_studies: int) -> None:
         alarms, found = np.mean(np.array(values) < LEVEL, axis=0)
         default = "  <- the default" if (test, way) == ("corrected t", DEFAULT) else ""
         print(f"  {test:14}{way:10}{alarms:13.1%}{found:8.1%}{default}")
+    ours, plain = (np.array(p[test, DEFAULT]) < LEVEL for test in ("corrected t", "plain t"))
+    return [
+        scored(
+            f"two models, {DEFAULT}: {what}",
+            ours[:, column],
+            unit="of studies",
+            better=better,
+            peer=float(plain[:, column].mean()),
+            peer_name="plain t",
+        )
+        for column, (what, better) in enumerate((("false alarms", "lower"), ("power", "higher")))
+    ]
 
 
-def sizes(n_studies: int) -> None:
+def sizes(n_studies: int) -> list[Figure]:
     """Count false alarms for other numbers of pictures and features, by rounds of folds."""
     print("\nFalse alarms, corrected t, two models")
     print(f"  {'pictures':>8}{'features':>9}{'Spearman':>9}{'1 x 5':>9}{DEFAULT:>8}{'10 x 5':>8}")
+    figures = []
     for n, n_features in ((100, 10), (250, 5), (250, 60), (600, 20)):
         alarms, means = [], []
         for seed in range(n_studies):
@@ -229,13 +259,24 @@ def sizes(n_studies: int) -> None:
             means.append(scores.mean())
         one, three, ten = np.mean(alarms, axis=0)
         print(f"  {n:8}{n_features:9}{np.mean(means):9.3f}{one:9.1%}{three:8.1%}{ten:8.1%}")
+        figures.append(
+            scored(
+                f"{n} pictures, {n_features} features, {DEFAULT}: false alarms",
+                np.array(alarms)[:, 1],
+                unit="of studies",
+                better="lower",
+            )
+        )
+    return figures
 
 
-def tests_in_groups(n_studies: int) -> None:
+def tests_in_groups(n_studies: int) -> list[Figure]:
     """Count false alarms where pictures come in groups, by what makes the folds."""
     print("\nFalse alarms, corrected t, two models, 300 pictures in groups, 10 features")
     print(f"  {'groups':>6}  {'splitter':28}{'1 x 5':>9}{DEFAULT:>8}")
+    figures = []
     for n_groups in (20, 100):
+        found: dict[str, np.ndarray] = {}
         groups = np.arange(300) % n_groups
         for splitter in (StratifiedScoreKFold, StratifiedGroupScoreKFold, GroupKFold):
             given = None if splitter is StratifiedScoreKFold else groups
@@ -247,15 +288,28 @@ def tests_in_groups(n_studies: int) -> None:
                 alarms.append([corrected(d[:5], ratio) < LEVEL, corrected(d, ratio) < LEVEL])
             one, three = np.mean(alarms, axis=0)
             print(f"  {n_groups:6}  {splitter.__name__:28}{one:9.1%}{three:8.1%}")
+            found[splitter.__name__] = np.array(alarms)[:, 1]
+        figures.append(
+            scored(
+                f"{n_groups} groups, {DEFAULT}: false alarms",
+                found["StratifiedGroupScoreKFold"],
+                unit="of studies",
+                better="lower",
+                peer=float(found["GroupKFold"].mean()),
+                peer_name="GroupKFold",
+            )
+        )
+    return figures
 
 
-def tests_of_many(n_studies: int) -> None:
+def tests_of_many(n_studies: int) -> list[Figure]:
     """Count studies with any false alarm among several equally good models."""
     print(f"\nSeveral equally good models, corrected t, {DEFAULT}: studies with any false alarm")
     print(
         f"  {'models':>6}{'not adjusted':>14}{'Holm, with best':>17}{'Holm, all pairs':>17}"
         f"{'Holm, baseline':>16}"
     )
+    figures = []
     for n_models in (4, 8):
         alarms = []
         for seed in range(n_studies):
@@ -276,6 +330,17 @@ def tests_of_many(n_studies: int) -> None:
             )
         rates = np.mean(alarms, axis=0)
         print(f"  {n_models:6}{rates[0]:14.1%}{rates[1]:17.1%}{rates[2]:17.1%}{rates[3]:16.1%}")
+        figures.append(
+            scored(
+                f"{n_models} models, Holm, all pairs: any false alarm",
+                np.array(alarms)[:, 2],
+                unit="of studies",
+                better="lower",
+                peer=float(rates[0]),
+                peer_name="not adjusted",
+            )
+        )
+    return figures
 
 
 def main() -> None:
@@ -283,12 +348,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=400, help="studies a figure")
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="see above")
+    add_json_option(parser)
     arguments = parser.parse_args()
     started = time.process_time()
-    measure_folds(arguments.scores)
+    figures = measure_folds(arguments.scores)
     for measure in (tests_of_two, sizes, tests_in_groups, tests_of_many):
-        measure(arguments.studies)
+        figures += measure(arguments.studies)
         print(f"  ({time.process_time() - started:.0f} s of processor time so far)", flush=True)
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,12 @@ correction. Without it, all takes about a minute and a half on one core.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from _figures import Figure, add_json_option, scored, write_figures
 from scipy.io import loadmat
 from scipy.stats import norm, spearmanr
 
@@ -40,7 +43,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(spearmanr(first[both], second[both]).statistic)
 
 
-def lags(repeats: int) -> None:
+def lags(repeats: int) -> list[Figure]:
     """Compare hit rates at one lag with raw ones.
 
     Lags spread over a factor of 55 around a picture's typical one. That is the same for all
@@ -52,6 +55,7 @@ def lags(repeats: int) -> None:
         f"  images  responses  typical lags  {'RMSE':16}  {'error by log lag':16}  "
         f"{'Spearman':16}  slope"
     )
+    found_figures = []
     for n_images, n_responses in ((200, 20), (200, 80), (2000, 20), (2000, 80)):
         for spread in (0.0, 1.0):
             rows = []
@@ -87,9 +91,22 @@ def lags(repeats: int) -> None:
             ]
             cells = [f"{'10 to 1,000' if spread else 'alike':12}", *cells, f"{slope:.3f}"]
             print(f"  {n_images:6}  {n_responses:9}  {'  '.join(cells)}")
+            if spread:
+                found_figures.append(
+                    Figure(
+                        f"{n_images} pictures, {n_responses} responses: RMSE of adjusted scores",
+                        figures[3],
+                        "lower",
+                        "",
+                        peer=figures[0],
+                        peer_name="hit rates",
+                        ratio=figures[3] / figures[0],
+                    )
+                )
+    return found_figures
 
 
-def designs(repeats: int) -> None:
+def designs(repeats: int) -> list[Figure]:
     """Compare the consistency, and the ceiling, with the truth for several designs.
 
     Participants are alike and each sees half of the pictures. The truth is the correlation
@@ -98,6 +115,7 @@ def designs(repeats: int) -> None:
     """
     print("\nsplit_half_consistency, participants alike: truth, then error +- its spread")
     print("  images  responses  consistency  table           counts          ceiling  counts")
+    figures = []
     for n_images in (100, 400, 2000):
         for n_responses in (10, 20, 40, 80):
             truths, errors = [], []
@@ -135,6 +153,17 @@ def designs(repeats: int) -> None:
                 f"  {table[0]:+.3f} +- {table[1]:.3f}  {counts[0]:+.3f} +- {counts[1]:.3f}"
                 f"  {reached:7.3f}  {ceiling[0]:+.3f} +- {ceiling[1]:.3f}"
             )
+            if n_responses == 40:
+                how = f"{n_images} pictures, {n_responses} responses"
+                for column, what in ((0, "consistency"), (2, "ceiling")):
+                    figures.append(off_by(f"{how}: {what}", np.array(errors)[:, column]))
+    return figures
+
+
+def off_by(name: str, errors: np.ndarray, **peer: Any) -> Figure:
+    """Return the mean error without its sign as a figure, with its standard error."""
+    error = scored(f"{name} off by", errors, unit="", better="lower", **peer)
+    return replace(error, ours=abs(float(np.mean(errors))))
 
 
 def experiment(
@@ -152,7 +181,7 @@ def experiment(
     return np.where(shown, chance.random(p.shape) < p, np.nan)
 
 
-def participants(repeats: int) -> None:
+def participants(repeats: int) -> list[Figure]:
     """Compare table and counts where participants differ in how readily they say yes.
 
     400 pictures, 40 responses to each. A participant's bias moves the probit of all hit
@@ -161,6 +190,7 @@ def participants(repeats: int) -> None:
     print("\nsplit_half_consistency, participants differ: truth, then errors")
     print("  each sees  SD of hit rates  truth   table   counts")
     n_images, n_responses = 400, 40
+    figures = []
     for seen in (1.0, 0.25):
         for bias_deviation in (0.0, 0.3, 0.6, 1.0):
             rows, deviations = [], []
@@ -187,13 +217,23 @@ def participants(repeats: int) -> None:
             fresh, table, counts = np.mean(rows, axis=0)
             deviation = np.mean(deviations)
             print(f"  {seen:9.0%}  {deviation:15.2f}  {fresh:.3f}  {table:+.3f}  {counts:+.3f}")
+            figures.append(
+                off_by(
+                    f"each sees {seen:.0%}, biases of {bias_deviation}: consistency of the table",
+                    np.array(rows)[:, 1],
+                    peer=abs(float(counts)),
+                    peer_name="counts",
+                )
+            )
+    return figures
 
 
-def intervals(repeats: int) -> None:
+def intervals(repeats: int) -> list[Figure]:
     """Count how often the interval holds the true correlation of a normal pair."""
     print("\nspearman_interval, 95 %: how often it holds the truth (.58), and its mean width")
     print("  pictures  folds  in groups of  drawn singly  drawn in groups  width")
     truth = 6 / np.pi * np.arcsin(0.6 / 2)
+    figures = []
     for n_images, n_folds, size in (
         (50, 1, 1),
         (200, 1, 1),
@@ -228,6 +268,13 @@ def intervals(repeats: int) -> None:
             f"  {n_images:8}  {n_folds:5}  {size:12}  {singly:12.1%}  {together:15.1%}  "
             f"{np.mean(widths):.3f}"
         )
+        figures.append(
+            off_by(
+                f"{n_images} pictures, {n_folds} folds, groups of {size}: intervals of 95 %",
+                np.array(inside)[:, 1] - 0.95,
+            )
+        )
+    return figures
 
 
 def published(path: Path) -> None:
@@ -251,14 +298,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=40, help="experiments a figure")
     parser.add_argument("--counts", type=Path, help="a MATLAB file of counts, see above")
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.counts:
         published(arguments.counts)
         return
-    lags(arguments.repeats)
-    designs(arguments.repeats)
-    participants(arguments.repeats)
-    intervals(arguments.repeats)
+    figures = [
+        figure
+        for measure in (lags, designs, participants, intervals)
+        for figure in measure(arguments.repeats)
+    ]
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _figures import Figure, add_json_option, timed, write_figures
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -79,7 +80,7 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def compare(title: str, transformer: ImageFeatures, paths: list[str], repeats: int) -> None:
+def compare(title: str, transformer: ImageFeatures, paths: list[str], repeats: int) -> list[Figure]:
     """Time all sides and print them with their ratios."""
     transformer.fit(paths)
     network = transformer._recipe.load()
@@ -117,9 +118,31 @@ def compare(title: str, transformer: ImageFeatures, paths: list[str], repeats: i
     print(f"  ours, times the DataLoader loop    {loader:6.2f} (mark: above 1)")
     single = np.median(found["one at a time"] / ours)
     print(f"  ours, times one at a time          {single:6.2f} (mark: at least 2)")
+    name = f"{title}, {len(paths)} pictures"
+    mine = found["ours, files to rows"]
+    loop = found["DataLoader, 2 workers"]
+    return [
+        timed(name, mine, parts, peer_name="decoding and forward passes", mark=1.1),
+        timed(
+            f"{name}: times as fast as a loop",
+            mine,
+            loop,
+            peer_name="DataLoader, 2 workers",
+            faster=True,
+            mark=1,
+        ),
+        timed(
+            f"{name}: times as fast as one by one",
+            mine,
+            found["one at a time"],
+            peer_name="one at a time",
+            faster=True,
+            mark=2,
+        ),
+    ]
 
 
-def cached(name: str, paths: list[str], weights: str | None) -> None:
+def cached(name: str, paths: list[str], weights: str | None) -> list[Figure]:
     """Time the first run and the second, in this process and in a new one."""
     with tempfile.TemporaryDirectory() as folder:
         release_networks()
@@ -129,6 +152,23 @@ def cached(name: str, paths: list[str], weights: str | None) -> None:
         child = child_run("cached", name, weights or "", folder, *paths)
     print(f"{name}, from the cache: {first / second:.0f} times as fast (mark: at least 100)")
     print(f"  in a new process, with loading the network: {first / child['seconds']:.0f} times")
+    return [
+        timed(
+            f"{name}, from the cache: times as fast",
+            [second],
+            [first],
+            peer_name="first run",
+            faster=True,
+            mark=100,
+        ),
+        timed(
+            f"{name}, from the cache in a new process: times as fast",
+            [child["seconds"]],
+            [first],
+            peer_name="first run",
+            faster=True,
+        ),
+    ]
 
 
 def run(name: str, paths: list[str], weights: str | None, cache: str | None) -> np.ndarray:
@@ -159,8 +199,9 @@ def child(kind: str, *arguments: str) -> None:
     print(json.dumps({"peak": peak - features.nbytes}))
 
 
-def precisions(paths: list[str], weights: str) -> None:
+def precisions(paths: list[str], weights: str) -> list[Figure]:
     """Time both precisions and compare the predictions that follow from them."""
+    figures = []
     for name, file, some in (
         ("efficientnet_lite0", None, paths),
         ("vgg16", weights, paths[: len(paths) // 5]),
@@ -183,6 +224,24 @@ def precisions(paths: list[str], weights: str) -> None:
             f"{name}, bfloat16: {took['float32'] / took['bfloat16']:.2f} times float32; Spearman "
             f"of the predictions {rank:.4f}"
         )
+        figures += [
+            timed(
+                f"{name}, bfloat16: times as fast",
+                [took["bfloat16"]],
+                [took["float32"]],
+                peer_name="float32",
+                faster=True,
+            ),
+            Figure(
+                f"{name}, bfloat16 beside float32: predictions",
+                rank,
+                "higher",
+                "Spearman",
+                spread=0.005,  # features change in the third digit
+                compared="ours",
+            ),
+        ]
+    return figures
 
 
 def main() -> None:
@@ -194,6 +253,7 @@ def main() -> None:
     parser.add_argument("--vgg", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only-speed", action="store_true", help="leave out cache and memory")
+    add_json_option(parser)
     arguments = parser.parse_args()
     paths = [str(path) for path in sorted(arguments.folder.glob("*.jpg"))]
     if len(paths) < arguments.pictures:
@@ -205,19 +265,28 @@ def main() -> None:
         torch.manual_seed(0)
         weights = str(Path(folder, "vgg16.pth"))
         torch.save(vgg16(weights=None).state_dict(), weights)
-        compare("efficientnet_lite0", ImageFeatures(), some, arguments.repeats)
-        compare("vgg16", ImageFeatures("vgg16", weights=weights), few, arguments.repeats)
+        figures = compare("efficientnet_lite0", ImageFeatures(), some, arguments.repeats)
+        figures += compare("vgg16", ImageFeatures("vgg16", weights=weights), few, arguments.repeats)
         if arguments.only_speed:
+            write_figures(arguments.json, figures)
             return
         print()
-        cached("efficientnet_lite0", some, None)
-        cached("vgg16", few, weights)
-        precisions(paths[: 5 * arguments.vgg], weights)
+        figures += cached("efficientnet_lite0", some, None)
+        figures += cached("vgg16", few, weights)
+        figures += precisions(paths[: 5 * arguments.vgg], weights)
     small, large = (child_run("memory", n, *paths[:1000])["peak"] for n in (500, 7000))
     print(
         f"peak memory beyond the output, 7,000 pictures less 500: {(large - small) / 1e6:+.0f} MB "
         "(mark: within 100)"
     )
+    more = Figure(
+        "peak memory, 7,000 pictures less 500",
+        (large - small) / 1e6,
+        "lower",
+        "MB",
+        mark=100,
+    )
+    write_figures(arguments.json, [*figures, more])
 
 
 if __name__ == "__main__":

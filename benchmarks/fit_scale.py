@@ -1,6 +1,7 @@
 """Memory and time of training at LaMem's size, beside one SVR fit.
 
     python benchmarks/fit_scale.py [--scores lamem_splits/train_1.txt]
+        [--sizes 4500 45000] [--svr-rows 10000]
 
 Synthetic float32 features of 5,120 columns; scores from the file given ("name score" a
 line, such as LaMem's own splits), or drawn alike. Each fit runs in a process of its
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _figures import Figure, add_json_option, write_figures
 
 N_FEATURES = 5120
 SIZES = (4_500, 45_000)
@@ -83,13 +85,17 @@ def main() -> None:
     """Run each fit in its own process and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scores", default="")
+    parser.add_argument("--sizes", nargs=2, type=int, default=SIZES, help="few rows and many")
+    parser.add_argument("--svr-rows", type=int, default=SVR_ROWS)
+    add_json_option(parser)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         child(arguments.child[0], int(arguments.child[1]), arguments.scores)
         return
     found = {}
-    for model, n_rows in (*(("ours", n) for n in SIZES), ("SVR", SVR_ROWS)):
+    sizes = arguments.sizes
+    for model, n_rows in (*(("ours", n) for n in sizes), ("SVR", arguments.svr_rows)):
         command = [sys.executable, __file__, "--child", model, str(n_rows)]
         command += ["--scores", arguments.scores]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -100,11 +106,46 @@ def main() -> None:
             f"{row['beyond'] / 1e6:7.1f} MB = {row['beyond'] / row['data']:.3f} of it",
             flush=True,
         )
-    few, many = (found["ours", n] for n in SIZES)
+    few, many = (found["ours", n] for n in sizes)
     print(
-        f"memory beyond the data, {SIZES[1]} rows: {many['beyond'] / many['data']:.3f} (mark: 0.3)"
+        f"memory beyond the data, {sizes[1]} rows: {many['beyond'] / many['data']:.3f} (mark: 0.3)"
     )
-    print(f"time, {SIZES[1]} / {SIZES[0]} rows: {many['seconds'] / few['seconds']:.1f} (mark: 11)")
+    print(f"time, {sizes[1]} / {sizes[0]} rows: {many['seconds'] / few['seconds']:.1f} (mark: 11)")
+    svr = found["SVR", arguments.svr_rows]
+    write_figures(
+        arguments.json,
+        (
+            Figure(
+                f"peak memory of a fit of {sizes[1]} rows",
+                many["beyond"] / 1e6,
+                "lower",
+                "MB",
+                peer=many["data"] / 1e6,
+                peer_name="the data",
+                ratio=many["beyond"] / many["data"],
+                mark=0.3,
+            ),
+            Figure(
+                f"time of {sizes[1]} rows",
+                many["seconds"],
+                "lower",
+                "s",
+                peer=few["seconds"],
+                peer_name=f"{sizes[0]} rows",
+                ratio=many["seconds"] / few["seconds"],
+                mark=11,
+            ),
+            Figure(
+                f"peak memory of a fit of {sizes[1]} rows, as a share of its data",
+                many["beyond"] / many["data"],
+                "lower",
+                "",
+                peer=svr["beyond"] / svr["data"],
+                peer_name=f"SVR, {arguments.svr_rows} rows",
+                ratio=many["beyond"] / many["data"] / (svr["beyond"] / svr["data"]),
+            ),
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import torch
+from _figures import add_json_option, timed, write_figures
 from skorch import NeuralNet
 from torch import nn
 
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, default=0, help="of torch (default: 0, as many as torch takes)"
     )
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -128,6 +130,19 @@ def main() -> None:
     print(f"ours / skorch defaults         {ratio(single, default):.2f}   (mark: at most 0.40)")
     print(f"8 shared members / 1 member    {ratio(shared, single):.2f}   (mark: at most 3.00)")
     print(f"8 own members / 1 member       {ratio(own, single):.2f}   (no mark)")
+    pairs = (
+        ("1 member", single, plain, 1.25),
+        ("1 member, beside skorch", single, default, 0.4),
+        ("8 members, shared weights", shared, single, 3.0),
+        ("8 members, own weights", own, single, None),
+    )
+    write_figures(
+        arguments.json,
+        (
+            timed(name, seconds[side], seconds[other], peer_name=other, mark=mark)
+            for name, side, other, mark in pairs
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _figures import Figure, add_json_option, write_figures
 from PIL import Image
 from sklearn.preprocessing import FunctionTransformer
 
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="where to leave the report")
+    add_json_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,18 +73,27 @@ def main() -> None:
         model.fit(paths[:200], y[:200])
         started = time.perf_counter()
         report = write_report(model, paths, y, options.keep or folder / "report.html")
-        print(f"written in {time.perf_counter() - started:.1f} s")
-        print(f"size: {report.stat().st_size / 1e6:.1f} MB")
-        look(report, options.repeats)
+        took, size = time.perf_counter() - started, report.stat().st_size / 1e6
+        print(f"written in {took:.1f} s")
+        print(f"size: {size:.1f} MB")
+        figures = [
+            Figure(f"{options.pictures} pictures: written in", took, "lower", "s"),
+            Figure(f"{options.pictures} pictures: size", size, "lower", "MB"),
+            *(
+                Figure(f"{options.pictures} pictures: {what}", seconds, "lower", "s")
+                for what, seconds in look(report, options.repeats).items()
+            ),
+        ]
+        write_figures(options.json, figures)
 
 
-def look(report: Path, repeats: int) -> None:
-    """Print how long a browser takes."""
+def look(report: Path, repeats: int) -> dict[str, float]:
+    """Print how long a browser takes, and return it in seconds, of sorting the slowest."""
     helper = runpy.run_path(str(HELPER))
     program = helper["find_chromium"]()
     if program is None:
         print("no Chromium was found: install it, or name it in CHROMIUM")
-        return
+        return {}
     browser = helper["Chromium"](program)
     try:
         opened = [browser.open(report.resolve()) for _ in range(repeats)]
@@ -101,6 +112,12 @@ def look(report: Path, repeats: int) -> None:
         print(
             f"filtering: {statistics.median(times) / 1000:.3f} s, .12 s of it a wait for more keys"
         )
+        slowest = max(map(statistics.median, taken.values()))
+        return {
+            "opening": statistics.median(opened),
+            "sorting": slowest / 1000,
+            "filtering": statistics.median(times) / 1000,
+        }
     finally:
         browser.close()
 

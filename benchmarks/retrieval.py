@@ -21,11 +21,13 @@ import argparse
 import csv
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from _figures import Figure, add_json_option, timed, write_figures
 
 from sklearn_memorability.captions import VisualSemanticEmbedding, load_embedding
 from sklearn_memorability.captions._batches import CaptionBatches, CaptionRows
@@ -77,16 +79,28 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
         return {word: np.array(numbers, dtype=np.float32) for word, *numbers in rows}
 
 
-def show(name: str, embedding: VisualSemanticEmbedding, dev: Split, seconds: float | None) -> None:
-    """Print one row."""
+def show(
+    name: str, embedding: VisualSemanticEmbedding, dev: Split, seconds: float | None
+) -> Figure:
+    """Print one row, and return its sum as a figure."""
     found = embedding.recall(*dev)
     figures = [*found.image_to_text, *found.text_to_image]
     took = "" if seconds is None else f"{seconds:7.0f} s"
     shares = " ".join(f"{100 * share:5.1f}" for share in figures)
     print(f"{name:34s} {shares}  {found.sum:6.1f} {took}", flush=True)
+    # A recall of n pictures and their captions moves by no more than this by chance.
+    error = 100 * sum(np.sqrt(share * (1 - share) / len(dev[0])) for share in figures)
+    return Figure(
+        f"{name}: sum of recalls",
+        found.sum,
+        "higher",
+        "%",
+        spread=float(error),
+        compared="ours",
+    )
 
 
-def time_against_plain_loop(train: Split, encoder: str, epochs: int) -> None:
+def time_against_plain_loop(train: Split, encoder: str, epochs: int) -> Figure:
     """Print the time of our training as a multiple of a plain loop's."""
     X, captions = train
     settings = SETTINGS[encoder]
@@ -125,8 +139,14 @@ def time_against_plain_loop(train: Split, encoder: str, epochs: int) -> None:
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
-    ratio = min(seconds["ours"]) / min(seconds["plain"])
+    least = {name: min(times) for name, times in seconds.items()}
+    ratio = least["ours"] / least["plain"]
     print(f"{encoder}: {ratio:.2f} x a plain loop over the same batches (best of 3)")
+    figure = timed(
+        f"{encoder}, an epoch", seconds["ours"], seconds["plain"], peer_name="plain loop"
+    )
+    # As printed, of the least times.
+    return replace(figure, ours=least["ours"], peer=least["plain"], ratio=ratio)
 
 
 def main() -> None:
@@ -138,6 +158,7 @@ def main() -> None:
     parser.add_argument("--word-vectors", type=Path)
     parser.add_argument("--cache")
     parser.add_argument("--speed", action="store_true")
+    add_json_option(parser)
     arguments = parser.parse_args()
     folder = Path(os.environ.get("MEMORABILITY_TEST_DATA", "")) / "flickr8k"
     if not folder.is_dir():
@@ -145,13 +166,16 @@ def main() -> None:
     train, dev = flickr8k(folder, arguments.cache)
     if arguments.speed:
         part = train[0][:1000], train[1][:1000]
-        for encoder in arguments.encoders:
-            if encoder != "bow":
-                time_against_plain_loop(part, encoder, 1)
+        timings = [
+            time_against_plain_loop(part, encoder, 1)
+            for encoder in arguments.encoders
+            if encoder != "bow"
+        ]
+        write_figures(arguments.json, timings)
         return
     print(f"{'recall (%) at':34s} image -> text     text -> image\n{'':34s}", end="")
     print("     1     5    10" * 2 + "     sum")
-    show("bundled (flickr8k)", load_embedding("flickr8k"), dev, None)
+    rows = [show("bundled (flickr8k)", load_embedding("flickr8k"), dev, None)]
     vectors = [None]
     if arguments.word_vectors is not None:
         vectors.append(read_vectors(arguments.word_vectors))
@@ -170,7 +194,8 @@ def main() -> None:
                     **SETTINGS[encoder],
                 ).fit(*train)
                 name = f"{encoder}, {negatives}" + ("" if given is None else ", word vectors")
-                show(name, embedding, dev, time.perf_counter() - start)
+                rows.append(show(name, embedding, dev, time.perf_counter() - start))
+    write_figures(arguments.json, rows)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from _figures import Figure, add_json_option, scored, write_figures
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, UndefinedMetricWarning
@@ -184,10 +185,15 @@ def run(name: str, model: Any, rows: Rows, n_candidates: int, seed: int) -> Foun
     return Found(best, spearman_score(held_out[1], predicted), seconds)
 
 
+def standard_error(gaps: np.ndarray) -> float:
+    """Return the standard error of a mean, not a number for one gap."""
+    return float(gaps.std(ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else np.nan
+
+
 def difference(ours: list[float], others: list[float]) -> str:
     """Return the mean of paired differences with its standard error."""
     gaps = np.subtract(ours, others)
-    error = gaps.std(ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else np.nan
+    error = standard_error(gaps)
     worse = "  significantly worse" if gaps.mean() < -2 * error else ""
     return f"{gaps.mean():+.4f} ± {error:.4f}{worse}"
 
@@ -198,7 +204,7 @@ def candidates_needed(ours: np.ndarray, target: float) -> float:
     return reached[0] + 1 if len(reached) else np.inf
 
 
-def report(title: str, found: dict[str, list[Found]]) -> None:
+def report(title: str, found: dict[str, list[Found]]) -> list[Figure]:
     """Print what the searches on one set came to."""
     n_seeds, n_candidates = len(found["BayesSearchCV"]), len(found["BayesSearchCV"][0].best)
     print(f"\n{title}: {n_seeds} seeds, {n_candidates} candidates")
@@ -218,6 +224,33 @@ def report(title: str, found: dict[str, list[Found]]) -> None:
     shown = ", ".join("never" if np.isinf(n) else f"{n:.0f}" for n in sorted(needed))
     print(f"as good as RandomizedSearchCV in the end after (median) {np.median(needed):.1f}")
     print(f"  candidates, seed by seed: {shown}", flush=True)
+    figures = [
+        scored(
+            f"{title}: {what}, beside {name}",
+            scores["BayesSearchCV"],
+            peer=float(np.mean(scores[name])),
+            peer_name=name,
+            # Seeds draw other rows, so what each came to differs far more than the searches do.
+            error=standard_error(np.subtract(scores["BayesSearchCV"], scores[name])),
+        )
+        for what, scores in (("inner score", inner), ("held out", outer))
+        for name in found
+        if name != "BayesSearchCV"
+    ]
+    # Never is beyond the last candidate, and that has no ratio.
+    median = float(np.median(needed))
+    return [
+        *figures,
+        Figure(
+            f"{title}: candidates until as good as the other in the end",
+            median,
+            "lower",
+            "candidates",
+            peer=n_candidates,
+            peer_name="RandomizedSearchCV",
+            ratio=median / n_candidates if np.isfinite(median) else None,
+        ),
+    ]
 
 
 def tasks(
@@ -242,6 +275,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=30)
     parser.add_argument("--jobs", type=int, default=2, help="searches side by side")
     parser.add_argument("--quick", action="store_true", help="3 seeds, 12 candidates")
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.candidates = 3, 12
@@ -252,6 +286,7 @@ def main() -> None:
     os.environ["PYTHONWARNINGS"] = "ignore"  # in the workers too
     todo = list(tasks(arguments))
     found: dict[str, dict[str, list[Found]]] = {}
+    figures: list[Figure] = []
     results = Parallel(n_jobs=arguments.jobs, return_as="generator")(
         delayed(run)(*task) for _, task in todo
     )
@@ -261,7 +296,8 @@ def main() -> None:
         minutes = (time.perf_counter() - started) / 60
         print(f"{done} of {len(todo)} searches, {minutes:.1f} min", file=sys.stderr, flush=True)
         if done == len(todo) or todo[done][0] != title:
-            report(title, found[title])
+            figures += report(title, found[title])
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

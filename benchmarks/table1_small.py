@@ -17,6 +17,7 @@ import warnings
 
 import numpy as np
 import torch
+from _figures import Figure, add_json_option, write_figures
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold
@@ -49,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -62,6 +64,7 @@ def main() -> None:
         "CNN + IC": (np.hstack([cnn, ic]), (cnn.shape[1], ic.shape[1])),
     }
     found: dict[tuple[str, str], np.ndarray] = {}
+    figures = []
     for features, (X, branches) in sets.items():
         for name, model in models(branches, arguments.jobs).items():
             scores = []
@@ -73,11 +76,30 @@ def main() -> None:
                     scores.append(spearman_score(y[test], fitted.predict(X[test])))
             found[features, name] = np.array(scores).reshape(arguments.repeats, 5)
             mean, error = _mean_and_error(found[features, name])
+            figures.append(_figure(features, name, found))
             line = f"{features:10s} {name:16s} {mean:.3f} +- {error:.3f}"
             if features != "CNN":
                 more, its_error = _mean_and_error(found[features, name] - found["CNN", name])
                 line += f"   minus CNN {more:+.3f} +- {its_error:.3f}"
             print(line, flush=True)
+    write_figures(arguments.json, figures)
+
+
+def _figure(features: str, name: str, found: dict[tuple[str, str], np.ndarray]) -> Figure:
+    """Return one row as a figure: beside the SVR, the SVR beside its CNN row."""
+    mean, error = _mean_and_error(found[features, name])
+    peer = (features, "SVR") if name != "SVR" else ("CNN", "SVR")
+    alone = peer == (features, name)
+    return Figure(
+        f"{features}: {name}",
+        mean,
+        "higher",
+        "Spearman",
+        peer=None if alone else float(found[peer].mean()),
+        peer_name=None if alone else f"{peer[1]}, {peer[0]}",
+        spread=error,
+        compared="ours",
+    )
 
 
 def _mean_and_error(scores: np.ndarray) -> tuple[float, float]:

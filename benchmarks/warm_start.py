@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _figures import Figure, add_json_option, scored, write_figures
 from sklearn.metrics import mean_squared_error
 from sklearn.pipeline import Pipeline
 
@@ -74,8 +75,10 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["concepts", "memcat"])
     parser.add_argument("--own", nargs="+", type=int, default=[50, 100, 300], help="own rows")
     parser.add_argument("--draws", type=int, default=2)
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    written: list[Figure] = []
     for kind in arguments.sets:
         figures: dict[tuple[int, str], list[tuple[float, float, float]]] = {}
         for (X, y), (own_X, own_y) in settings(kind):
@@ -100,6 +103,28 @@ def main() -> None:
         for (n_own, name), found in figures.items():
             rank, error, inside = np.mean(found, axis=0)
             print(f"{n_own:19}  {name:24}{rank:8.3f}{1000 * error:12.2f}{inside:8.3f}", flush=True)
+        for n_own in arguments.own if figures else ():
+            written += beside_own_rows(
+                f"{kind}, {n_own} own rows",
+                np.array(figures[n_own, "recalibrate, warm fit"]),
+                np.array(figures[n_own, "own rows alone"]),
+            )
+    write_figures(arguments.json, written)
+
+
+def beside_own_rows(name: str, warm: np.ndarray, alone: np.ndarray) -> Iterator[Figure]:
+    """Yield the correlation and the error of a warm fit beside a model of own rows alone."""
+    for column, (what, unit, better, scale) in enumerate(
+        (("", "Spearman", "higher", 1), (", squared error", "MSE x 1000", "lower", 1000))
+    ):
+        yield scored(
+            f"{name}: warm fit{what}",
+            scale * warm[:, column],
+            unit=unit,
+            better=better,
+            peer=scale * float(alone[:, column].mean()),
+            peer_name="own rows alone",
+        )
 
 
 if __name__ == "__main__":
