@@ -193,6 +193,16 @@ SUITE = (
         (0, 20),
     ),
     Entry(
+        "clusters",
+        "clusters.py",
+        "pictures on Dask's and Ray's workers",
+        None,
+        (),
+        (0, 15),
+        data="things_images/images",
+        module="ray",
+    ),
+    Entry(
         "plan",
         "plan.py",
         "what a million pictures take",

@@ -127,6 +127,7 @@ class StoredEmbedding(BaseEstimator):
             embedding.text_encoder = text_encoder
         embedding._validate_params()
         vocabulary, side = None, None
+        prefix = tuple(settings.get("prefix", ()))
         state = {
             name.removeprefix("text."): tensor
             for name, tensor in tensors.items()
@@ -134,6 +135,8 @@ class StoredEmbedding(BaseEstimator):
         }
         if kind is not None and is_worded(kind) and kind != "sentences":
             vocabulary = dict(zip(settings["words"], settings["numbers"], strict=True))
+            if not all(isinstance(word, str) for word in [*vocabulary, *prefix]):
+                raise ValueError("its words are no words.")
             side = _worded_side(kind, state, weights.shape[1], vocabulary)
         elif kind is not None and (kind != "sentences" or text_encoder is not None):
             n_inputs = state["project.weight"].shape[1]
@@ -150,7 +153,7 @@ class StoredEmbedding(BaseEstimator):
             text_side=side,
             vocabulary=vocabulary,
             network=settings["network"],
-            prefix=tuple(settings.get("prefix", ())),
+            prefix=prefix,
         )
         return embedding
 

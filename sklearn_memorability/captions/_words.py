@@ -157,7 +157,7 @@ def as_captions(captions: Any, n_rows: int) -> tuple[list[str], np.ndarray]:
     ValueError
         If a row has no caption, or something is not a string that says something.
     """
-    if isinstance(captions, str) or captions is None:
+    if isinstance(captions, str) or not hasattr(captions, "__iter__"):
         raise ValueError(
             "captions must hold a caption, or a list of them, for each row of X; got "
             f"{captions!r:.60}."

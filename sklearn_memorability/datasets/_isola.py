@@ -263,8 +263,9 @@ def _categories(root: Path, names: list[str]) -> np.ndarray | None:
     path = root / _CATEGORIES
     if not path.is_file():
         return None
+    variables = read_matlab(path)
     try:
-        groups = np.atleast_1d(read_matlab(path)["SUN"])
+        groups = np.atleast_1d(variables["SUN"])
         known = {
             f"{PurePosixPath(urlparse(str(url)).path).stem}_crop": str(group["category"])
             for group in groups

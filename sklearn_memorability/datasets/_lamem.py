@@ -242,10 +242,14 @@ def _read_splits(
 
 def _read_file(path: Path) -> tuple[list[str], list[float]]:
     names, scores, wrong = [], [], []
-    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{os.fspath(path)!r} can't be read as text: {error}") from error
+    for i, line in enumerate(text.splitlines(), 1):
         try:
-            name, text = line.split()
-            score = float(text)
+            name, value = line.split()
+            score = float(value)
         except ValueError:
             wrong.append(f"line {i}: {line!r}")
             continue

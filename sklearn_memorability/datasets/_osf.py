@@ -51,24 +51,31 @@ def osf_files(node: str, *, n_retries: int = 3, delay: float = 1.0) -> dict[str,
                 page = response.json()
                 for entry in page["data"]:
                     if entry["attributes"]["kind"] == "folder":
-                        pages.append(entry["relationships"]["files"]["links"]["related"]["href"])
+                        inner = entry["relationships"]["files"]["links"]["related"]["href"]
+                        pages.append(_address(inner))
                     else:
                         found.setdefault(entry["attributes"]["name"], _described(entry))
                 if page["links"].get("next"):
-                    pages.insert(0, page["links"]["next"])
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    pages.insert(0, _address(page["links"]["next"]))
+            except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
                 raise OSError(
                     f"The list of the files of https://osf.io/{node} can't be read: {error!r}."
                 ) from error
     raise OSError(f"The list of the files of https://osf.io/{node} doesn't end.")
 
 
+def _address(page: Any) -> str:
+    """Return the address of a further page, which must be the service's own."""
+    if not (isinstance(page, str) and page.startswith(f"{API}/")):
+        raise ValueError(f"{page!r:.200} is no page of {API}")
+    return page
+
+
 def _described(entry: dict[str, Any]) -> dict[str, Any]:
     attributes = entry["attributes"]
+    name, url, size = attributes["name"], entry["links"]["download"], attributes.get("size")
+    if not (isinstance(name, str) and isinstance(url, str) and isinstance(size, int | None)):
+        raise ValueError(f"{name!r:.200} is not described as a file is")
     hashes = (attributes.get("extra") or {}).get("hashes") or {}
     known = [f"{kind}:{hashes[kind]}" for kind in ("sha256", "md5") if hashes.get(kind)]
-    return {
-        "url": entry["links"]["download"],
-        "known_hash": known[0] if known else None,
-        "size": attributes.get("size"),
-    }
+    return {"url": url, "known_hash": known[0] if known else None, "size": size}

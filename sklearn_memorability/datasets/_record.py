@@ -58,8 +58,13 @@ def record(path: Path, url: str) -> None:
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     temporary = path.with_name(RECORD + ".new")
-    temporary.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-    os.replace(temporary, path.with_name(RECORD))
+    try:
+        temporary.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        os.replace(temporary, path.with_name(RECORD))
+    except OSError as error:
+        # What fails while it writes doesn't say to which file.
+        error.filename = os.fspath(path.with_name(RECORD))
+        raise
 
 
 def file_hash(path: Path, kind: str) -> str:

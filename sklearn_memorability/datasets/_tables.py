@@ -99,6 +99,10 @@ def find_pictures(
             twice.append(f"{name!r} in rows {first_row[key]} and {row}")
         first_row.setdefault(key, row)
     refuse(twice, f"Column {column!r} names pictures more than once")
+    refuse(
+        (f"{name!r} in row {row}" for name, row in first_row.items() if "\0" in name),
+        f"Column {column!r} has names that no file can have",
+    )
     inside = root.resolve()
     paths = [root / name for name in names]
     places = dict(zip(names, paths, strict=True))

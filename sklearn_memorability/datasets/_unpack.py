@@ -10,10 +10,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from tqdm.auto import tqdm
 
@@ -117,20 +117,43 @@ def unpack(
 
 @contextmanager
 def _members(archive: Path, password: str | None) -> Iterator[list[_Member]]:
-    if archive.suffix.lower() == ".zip":
-        with zipfile.ZipFile(archive) as file:
-            yield [_zip_member(archive, file, info, password) for info in file.infolist()]
-        return
+    with ExitStack() as stack:
+        with _damage_told(archive):
+            if archive.suffix.lower() == ".zip":
+                file = stack.enter_context(zipfile.ZipFile(archive))
+                members = [_zip_member(archive, file, info, password) for info in file.infolist()]
+            else:
+                tape = stack.enter_context(tarfile.open(archive, "r:*", tarinfo=_TarInfo))
+                members = [_tar_member(archive, tape, info) for info in tape.getmembers()]
+                _read_to_the_end(tape)
+        yield members
+
+
+@contextmanager
+def _damage_told(archive: Path) -> Iterator[None]:
+    """Let whatever a damaged archive leads its reader to be one error."""
     try:
-        with tarfile.open(archive, "r:*") as tape:
-            members = [_tar_member(archive, tape, info) for info in tape.getmembers()]
-            _read_to_the_end(tape)
-            yield members
-    except OSError as error:
-        # gzip reports damage as an OSError that isn't the system's.
-        if error.errno is None:
-            raise tarfile.ReadError(str(error)) from error
+        yield
+    except (ArchiveError, *_DAMAGES):
         raise
+    except Exception as error:
+        # zipfile, tarfile and what they decompress with have errors of many kinds for it,
+        # some of them an OSError that isn't the system's.
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            error.filename = os.fspath(archive)
+            raise
+        raise tarfile.ReadError(str(error) or type(error).__name__) from error
+
+
+class _TarInfo(tarfile.TarInfo):
+    """A member of a tar file; what describes one may not be large, as it is held in memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
+        if not (info.isreg() or info.isdir()) and info.size > _CHUNK:
+            raise tarfile.ReadError(f"the description of a member has {info.size:,} bytes")
+        return info
 
 
 def _read_to_the_end(tape: tarfile.TarFile) -> None:
@@ -165,8 +188,8 @@ def _zip_member(
                 f"The password of {os.fspath(archive)!r} is not the one given."
             ) from error
 
-    parts = _parts(archive, info.filename)
-    return _Member(info.filename, parts, info.is_dir(), info.file_size, opened)
+    name = info.filename
+    return _Member(name, _parts(archive, name), name.endswith("/"), info.file_size, opened)
 
 
 def _tar_member(archive: Path, tape: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
@@ -224,8 +247,8 @@ def _write(
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             written = 0
-            with member.open() as source, path.open("xb") as target:
-                while chunk := source.read(_CHUNK):
+            with path.open("xb") as target:
+                for chunk in _content(archive, member):
                     written += len(chunk)
                     if written > member.size:
                         break
@@ -237,6 +260,12 @@ def _write(
         json.dumps({"archive": archive.name, "members": len(members), "bytes": total}),
         encoding="utf-8",
     )
+
+
+def _content(archive: Path, member: _Member) -> Iterator[bytes]:
+    with _damage_told(archive), member.open() as source:
+        while chunk := source.read(_CHUNK):
+            yield chunk
 
 
 def _refused(archive: Path, member: str, why: str) -> ArchiveError:

@@ -5,12 +5,14 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from numbers import Integral
 from typing import Any, ClassVar, Self
+from uuid import uuid4
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, gen_batches
@@ -21,20 +23,19 @@ from tqdm.auto import tqdm
 
 from sklearn_memorability._torch import resolve_device, resolve_precision
 from sklearn_memorability.features._cache import FeatureCache
-from sklearn_memorability.features._extract import Extraction, extract, extract_in_worker
+from sklearn_memorability.features._extract import Extraction, extract
 from sklearn_memorability.features._families import get_backbone, get_preprocess
 from sklearn_memorability.features._networks import Network, Recipe
+from sklearn_memorability.features._parallel import (
+    Work,
+    share_out,
+    size_of_tasks,
+    suitable_batch_size,
+)
 from sklearn_memorability.features._preprocessing import CROPS
 from sklearn_memorability.images import ImageReadError, as_image_list
 
-# Each worker gets about this many tasks: few enough that a network of the user's own
-# seldom travels, enough that the last one is not waited for long.
-_TASKS_A_WORKER = 8
-_LARGEST_TASK = 512
 _LISTED = 20
-
-# What fits a CPU's caches, and what keeps a GPU busy.
-_BATCH_ON_CPU, _BATCH_ELSEWHERE = 4, 64
 
 
 class UnreadableImagesWarning(UserWarning):
@@ -132,6 +133,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             precision=resolve_precision(self.precision, device),
             channels_last=bool(self.channels_last),
             device=str(device),
+            token="" if isinstance(backbone, str) and not callable(preprocessing) else uuid4().hex,
         )
         if self.crops > 1:
             # Whether the crops can be made shows on any picture.
@@ -215,33 +217,32 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     f"Image in row {row} is an open file, which can't be sent to another process: "
                     "use n_jobs=1, or give its path or its content as bytes."
                 )
-        recipe, cache, batch_size = self._available_recipe(), self._cache(), self._batch_size()
-        size = -(-len(images) // (n_workers * _TASKS_A_WORKER))
-        # Whole batches, so that none but the last is small.
-        size = min(-(-size // batch_size) * batch_size, max(batch_size, _LARGEST_TASK))
-        parts = list(gen_batches(len(images), size))
-        tasks = (
-            delayed(extract_in_worker)(
-                recipe, images[part], part.start, batch_size, cache, self.on_error
-            )
-            for part in parts
+        work = Work(
+            recipe=self._available_recipe(),
+            any_device=self.device is None,
+            batch_size=self.batch_size,
+            cache=self._cache(),
+            on_error=self.on_error,
+        )
+        parts = list(
+            gen_batches(len(images), size_of_tasks(len(images), n_workers, self._batch_size()))
         )
         rows = np.full((len(images), self._width), np.nan, dtype=np.float32)
-        errors: list[ImageReadError] = []
-        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks)
-        try:
-            for part, done in zip(parts, results, strict=True):
-                rows[part] = done.rows
-                errors += done.errors
+        errors: dict[int, list[ImageReadError]] = {}
+        left = set(range(len(parts)))
+        with closing(share_out(work, images, parts, self.n_jobs, n_workers)) as finished:
+            for i, done in finished:
+                rows[parts[i]] = done.rows
+                left.remove(i)
+                if done.errors:
+                    errors[i] = done.errors
+                # The first of the bad images is the one to name, whichever was met first.
                 if errors and self.on_error == "raise":
-                    break
+                    if min(left, default=len(parts)) > min(errors):
+                        break
+                    continue
                 advance(len(done.rows))
-        finally:
-            with warnings.catch_warnings():
-                # joblib warns of tasks that it cancels, which is what is wanted here.
-                warnings.simplefilter("ignore")
-                results.close()
-        return Extraction(rows, errors)
+        return Extraction(rows, [error for i in sorted(errors) for error in errors[i]])
 
     def _warn(self, errors: list[ImageReadError]) -> None:
         listed = [str(error) for error in errors[:_LISTED]]
@@ -255,9 +256,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
 
     def _batch_size(self) -> int:
-        if isinstance(self.batch_size, str):
-            return _BATCH_ON_CPU if self.device_.type == "cpu" else _BATCH_ELSEWHERE
-        return int(self.batch_size)
+        return suitable_batch_size(self.batch_size, self.device_)
 
     def _cache(self) -> FeatureCache | None:
         if self.cache is None or isinstance(self.cache, FeatureCache):

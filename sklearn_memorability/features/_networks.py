@@ -44,6 +44,9 @@ class Recipe:
         The layout of pictures in memory; it changes features by rounding alone.
     device : str
         Where to compute.
+    token : str
+        What a network with parts of the user's own is known by in workers, another one
+        after each fit. Others have none.
     """
 
     backbone: str | nn.Module
@@ -54,21 +57,30 @@ class Recipe:
     precision: str
     channels_last: bool
     device: str
+    token: str = ""
 
     @property
     def is_kept(self) -> bool:
         """Whether a process keeps this network ready; not if parts are the user's own."""
         return isinstance(self.backbone, str) and not callable(self.preprocessing)
 
-    def load(self) -> "Network":
-        """Return the network, from those kept in this process if it is one of them."""
-        if not self.is_kept:
+    def load(self, keep: bool = False) -> "Network":
+        """Return the network, from those kept in this process if it is one of them.
+
+        Parameters
+        ----------
+        keep : bool, default=False
+            Whether one with parts of the user's own is kept too: in a worker, to which
+            every task brings them anew.
+        """
+        if not self.is_kept and not (keep and self.token):
             return Network.of(self)
         state = None
         if self.weights is not None and os.path.exists(self.weights):
             found = os.stat(self.weights)
             state = found.st_mtime_ns, found.st_size, found.st_ino
-        return _KEPT_NETWORKS.get((self, state), lambda: Network.of(self))
+        known_by = self if self.is_kept else (self.token, self.device)
+        return _KEPT_NETWORKS.get((known_by, state), lambda: Network.of(self))
 
 
 class Network:

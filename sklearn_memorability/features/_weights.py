@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 logger = logging.getLogger(__name__)
@@ -120,8 +119,9 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
             f"{str(path)!r} is refused: it is damaged, or holds more than tensors. Save a "
             "network's weights with torch.save(network.state_dict(), path) or as safetensors."
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{str(path)!r} can't be read as weights: {error}") from error
+    except Exception as error:  # torch's reader meets damage with errors of many kinds
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{str(path)!r} can't be read as weights: {reason}") from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     ):

@@ -237,15 +237,23 @@ def _encoded(image: Any) -> bytes | None:
 
 def _read_file(path: str | os.PathLike[str]) -> bytes:
     # Opening a pipe or a device could wait, or read, for ever.
-    found = os.stat(path)
+    _refuse_others(os.stat(path))
+    with open(path, "rb", opener=_open_at_once) as file:
+        _refuse_others(os.fstat(file.fileno()))  # it may have become one since
+        return _limited(file)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _refuse_others(found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError
     if not stat.S_ISREG(found.st_mode):
         raise _RefusedError("is not a regular file.")
     if found.st_size > _LARGEST_FILE:
         raise _RefusedError(_TOO_LARGE)
-    with open(path, "rb") as file:
-        return _limited(file)
 
 
 def _read_open_file(file: Any) -> bytes:

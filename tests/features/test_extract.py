@@ -82,7 +82,7 @@ def test_a_dask_cluster_gives_what_one_gives(photographs):
     with (
         warnings.catch_warnings(),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as c,
         Client(c),
         parallel_config("dask"),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import EpsImagePlugin, Image
 
@@ -615,11 +616,22 @@ def folder(tmp_path_factory):
     return folder
 
 
+needs_pillow_13 = pytest.mark.skipif(
+    int(PIL.__version__.partition(".")[0]) < 13, reason="Pillow before 13 reads it otherwise"
+)
+NEED_PILLOW_13 = {"exif-with-a-lost-text-before.png", "old.pcx", "ycbcr.tif"}
+
+
 def rows(kind):
     return pytest.mark.parametrize(
         ("name", "expected"),
         [
-            pytest.param(name, expected, id=ascii(name[:40]))
+            pytest.param(
+                name,
+                expected,
+                id=ascii(name[:40]),
+                marks=[needs_pillow_13] if name in NEED_PILLOW_13 else [],
+            )
             for name, _, expected in CORPUS
             if isinstance(expected, kind)
         ],
@@ -781,6 +793,7 @@ def test_a_file_that_changes_is_what_it_was_when_it_was_read(tmp_path):
     assert content.digest() == ImageContent(encoded(SIX, "PNG")).digest()
 
 
+@needs_pillow_13
 def test_threads_may_read_damaged_metadata_at_the_same_time(folder):
     paths = [folder / "exif-with-a-lost-text-before.png", folder / "turned-6.png"] * 20
     filters = list(warnings.filters)

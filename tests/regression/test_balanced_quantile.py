@@ -753,7 +753,7 @@ def test_fits_on_a_dask_cluster_give_what_fits_in_turn_give(scores):
     in_turn = [clone(model).fit(X, y).predict(X) for model in models]
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
         ) as cluster,
         Client(cluster),
         parallel_config("dask"),
