@@ -28,7 +28,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from _figures import Figure, add_json_option, timed, write_figures
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import reusable_executor
 from PIL import Image
 
 from sklearn_memorability.features import ImageFeatures
@@ -45,7 +45,7 @@ Workers = Callable[[], list[int]]
 @contextmanager
 def loky() -> Iterator[Workers]:
     """Give processes of joblib's own."""
-    yield lambda: list(get_reusable_executor(max_workers=N_WORKERS)._processes)
+    yield lambda: list(reusable_executor._executor._processes)
 
 
 @contextmanager

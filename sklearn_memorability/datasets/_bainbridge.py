@@ -11,6 +11,7 @@ from sklearn_memorability.datasets._bunch import picture_set
 from sklearn_memorability.datasets._by_request import RequestedSet, read_counts
 from sklearn_memorability.datasets._counts import scores_from_counts
 from sklearn_memorability.datasets._matlab import read_matlab
+from sklearn_memorability.datasets._spreadsheet_check import check_spreadsheet
 from sklearn_memorability.datasets._tables import read_scores, refuse
 
 _SCORES = "Memorability Scores"
@@ -112,6 +113,8 @@ def load_bainbridge(
     """
     root = BAINBRIDGE.folder(folder)
     names, columns = _read(root / _SCORES)
+    if not names:
+        raise ValueError(f"{os.fspath(root / _SCORES)!r} names no faces. {BAINBRIDGE.way_out}")
     counts = None
     if set(_COUNTS) <= set(columns):
         counts = {name: read_counts(columns[name], name) for name in _COUNTS}
@@ -210,7 +213,7 @@ def _target_names(path: Path) -> list[str]:
 
 def _from_spreadsheet(path: Path) -> dict[str, Sequence[Any]]:
     try:
-        from python_calamine import CalamineError, CalamineWorkbook
+        from python_calamine import CalamineWorkbook
     except ImportError as error:
         raise ImportError(
             f"Reading {os.fspath(path)!r} needs python-calamine: "
@@ -218,9 +221,10 @@ def _from_spreadsheet(path: Path) -> dict[str, Sequence[Any]]:
             "it need no other package."
         ) from error
     try:
+        check_spreadsheet(path)
         with CalamineWorkbook.from_path(path) as workbook:
             rows = workbook.get_sheet_by_index(0).to_python()
-    except (CalamineError, IndexError) as error:
+    except Exception as error:  # of zip files, of their parts and of the reader
         raise ValueError(f"{os.fspath(path)!r} can't be read as a spreadsheet: {error}") from error
     if not rows:
         return {}

@@ -99,7 +99,7 @@ class ResumingDownloader:
         """Return what is known of the part: nothing, if it can't be gone on with."""
         try:
             known = json.loads(self.note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return known if isinstance(known, dict) and known.get("url") == url else {}
 

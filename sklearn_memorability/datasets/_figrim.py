@@ -220,6 +220,8 @@ def _read_counts(
         counts = {
             count: np.array([int(record[field][count]) for record in records]) for count in _COUNTS
         }
+        if not names or any("\0" in name for name in names + categories):
+            raise ValueError("it has no names of pictures")
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} isn't the authors': it must have the structure {variable} with "

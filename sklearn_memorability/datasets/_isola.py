@@ -232,6 +232,8 @@ def _read_responses(root: Path) -> tuple[list[str], dict[str, np.ndarray]]:
             PurePosixPath(str(record["filepath"]).replace("\\", "/")).name for record in records
         ]
         counts = {count: np.array([int(record[count]) for record in records]) for count in _COUNTS}
+        if not names or any("\0" in name for name in names):
+            raise ValueError("it has no names of pictures")
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} isn't the archive's: it must have the variable "

@@ -148,6 +148,8 @@ def load_massvis(
         labels = kept / _LABELS[version].name
     read = _read_410 if version == "410" else _read_393
     names, sources, counts, known = read(labels)
+    if not names:
+        raise ValueError(f"{os.fspath(labels)!r} names no pictures.")
     target, score_range = scores_from_counts(counts, correction, names)
     targets = root / "targets"
     images = MASSVIS.pictures(targets if targets.is_dir() else root, names, "filename")

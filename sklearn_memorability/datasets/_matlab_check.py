@@ -25,8 +25,8 @@ _NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13}
 _TEXTS = {1, 2, 4, 16, 17, 18}
 # What stands in an array before those that are nested in it.
 _PARTS: dict[int, list[set[int]]] = {
-    **dict.fromkeys(_NUMERIC, [_NUMBERS]),
-    **dict.fromkeys(_NESTED, []),
+    **{number: [_NUMBERS] for number in _NUMERIC},
+    **{nested: [] for nested in _NESTED},
     _SPARSE: [_INT32, _INT32, _NUMBERS],
     _CHAR: [_TEXTS],
     _OBJECT: [_NAMES],

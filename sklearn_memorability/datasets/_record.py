@@ -113,6 +113,6 @@ def alone(folder: Path) -> Iterator[None]:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         entries = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return entries if isinstance(entries, dict) else {}

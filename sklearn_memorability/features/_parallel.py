@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
-from torch import nn
 
 from sklearn_memorability._torch import resolve_device
 from sklearn_memorability.features._cache import FeatureCache
@@ -69,13 +68,6 @@ class Work:
     batch_size: int | str
     cache: FeatureCache | None
     on_error: str
-
-    def __sizeof__(self) -> int:
-        # By this, Dask decides to send a network of the user's own to a worker once, and
-        # not with each task.
-        network = self.recipe.backbone
-        held = network.state_dict().values() if isinstance(network, nn.Module) else ()
-        return super().__sizeof__() + sum(tensor.nbytes for tensor in held)
 
     def do(self, images: list[Any], first_row: int) -> Extraction:
         """Compute the rows of some pictures, in whichever process this is."""
@@ -160,6 +152,9 @@ def _run(
     if type(backend).__name__ == "RayBackend":
         yield from _run_on_ray(work, tasks, n_workers, backend.ray_remote_args)
         return
+    if type(backend).__name__ == "DaskDistributedBackend":
+        yield from _run_on_dask(work, tasks, n_workers, backend)
+        return
     if type(backend).__name__ == "LokyBackend":
         yield from _run_on_processes(work, tasks, n_jobs, n_workers)
         return
@@ -205,6 +200,40 @@ def _run_on_processes(
         finally:
             for task in waiting:
                 task.cancel()
+
+
+def _run_on_dask(
+    work: Work, tasks: Iterator[tuple[int, _Part]], n_workers: int, backend: Any
+) -> Iterator[tuple[int, Extraction]]:
+    """Do it with futures of Dask's own.
+
+    joblib is never told of a task that Dask gives up, and would wait for it forever; with a
+    single worker left it would do the work in this process, and what killed the others
+    would end it.
+    """
+    from distributed import as_completed
+
+    def submit(n: int) -> list[Any]:
+        return [
+            backend.client.submit(_do, work, i, *part, pure=False, **backend.submit_kwargs)
+            for i, part in islice(tasks, n)
+        ]
+
+    # A second task for each worker is on its way while it does the first.
+    finished = as_completed(submit(2 * n_workers))
+    waiting = set(finished.futures)
+    try:
+        # Inside a task of Dask, other tasks may run while this one waits.
+        with backend.retrieval_context():
+            for future in finished:
+                waiting.discard(future)
+                found = future.result()
+                for more in submit(1):
+                    waiting.add(more)
+                    finished.add(more)
+                yield found
+    finally:
+        backend.client.cancel(list(waiting))
 
 
 def _run_on_ray(

@@ -51,6 +51,19 @@ def unsealed(record: Any, key: str = "") -> dict[str, Any] | None:
     return content if record.get("check") == _check(content, key) else None
 
 
+def unsealed_header(record: Any) -> dict[str, Any] | None:
+    """Return what a sealed record says of features, or None if it is damaged or another's."""
+    header = unsealed(record)
+    if header is None or header.keys() != {"features", "n_features"}:
+        return None
+    sound = isinstance(header["features"], dict) and _is_count(header["n_features"])
+    return header if sound and header["n_features"] > 0 else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _check(record: dict[str, Any], key: str) -> str:
     return hash_of(f"{key}{json.dumps(record, sort_keys=True)}".encode())
 
@@ -121,6 +134,11 @@ def chunks_of(lines: list[Any], key: str) -> dict[int, list[Chunk]]:
         record = unsealed(line, key)
         if record is not None and set(record) == set(Chunk._fields):
             chunk = Chunk(**record)
+            rows = chunk.unreadable
+            if not (
+                _is_count(chunk.start) and isinstance(rows, list) and all(map(_is_count, rows))
+            ):
+                continue
             found.setdefault(chunk.start, []).append(chunk)
     return found
 

@@ -22,6 +22,7 @@ from sklearn_memorability.features._write_journal import (
     refuse_other,
     sealed,
     unsealed,
+    unsealed_header,
 )
 
 
@@ -65,7 +66,7 @@ class NpyStore:
             If the path holds other features, or nobody knows which.
         """
         lines = read_lines(self._journal)
-        header = unsealed(lines[0]) if lines else None
+        header = unsealed_header(lines[0]) if lines else None
         if header is None:
             if os.path.lexists(self.path):
                 raise OtherFeaturesError(

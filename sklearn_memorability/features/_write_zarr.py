@@ -20,7 +20,7 @@ from sklearn_memorability.features._write_journal import (
     read_lines,
     refuse_other,
     sealed,
-    unsealed,
+    unsealed_header,
 )
 
 # Readers refuse an array that has it.
@@ -220,7 +220,7 @@ class ZarrStore:
     def _read_header(self) -> dict[str, Any] | None:
         try:
             self._metadata = json.loads((self.path / _METADATA).read_bytes())
-            return unsealed(self._metadata["attributes"][_HEADER])
+            return unsealed_header(self._metadata["attributes"][_HEADER])
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
 

@@ -58,7 +58,10 @@ def clusters():
 
 @pytest.fixture(params=ENGINES)
 def engine(request, clusters):
-    clusters(request.param)
+    client = clusters(request.param)
+    if request.param == "dask":
+        # A test before this one may have killed one.
+        client.wait_for_workers(2, timeout=60)
     with parallel_config(request.param):
         yield request.param
 
@@ -103,8 +106,6 @@ def _own(log=None, deadly=None, always=False, factor=1.0):
         def __init__(self):
             super().__init__()
             self.register_buffer("factor", torch.tensor(factor))
-            # Large enough for Dask to send it apart from the tasks.
-            self.register_buffer("ballast", torch.zeros(10_000))
 
         def forward(self, x):
             return x.mean(dim=(2, 3)) * self.factor

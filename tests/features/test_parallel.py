@@ -77,17 +77,6 @@ def test_paths_travel_not_pixels(photographs, messages):
         assert len(pickle.dumps((work, i, images, first))) < text + 10 * len(images) + 1000
 
 
-def test_a_network_of_the_users_own_says_how_large_it_is(photographs):
-    # From this, Dask tells that it should be sent once, not with each task.
-    def size(backbone, **params):
-        fitted = ImageFeatures(backbone, **params).fit(photographs)
-        return sys.getsizeof(parallel.Work(fitted._recipe, True, 4, None, "raise"))
-
-    own = nn.Sequential(nn.Flatten(), nn.Linear(192, 1000))
-    assert size(own, preprocessing=TINY) > 193 * 1000 * 4
-    assert size("efficientnet_lite0") < 1000
-
-
 def test_tasks_are_whole_batches_many_for_each_worker_and_not_too_large():
     assert parallel.size_of_tasks(2000, 2, 4) == 64
     assert parallel.size_of_tasks(10, 2, 4) == 4
@@ -166,9 +155,7 @@ class Silent(ThreadingBackend):
     supports_return_generator = False
 
 
-def test_engines_that_give_all_results_at_once_are_asked_in_rounds(
-    grey, tmp_path, monkeypatch
-):
+def test_engines_that_give_all_results_at_once_are_asked_in_rounds(grey, tmp_path, monkeypatch):
     register_parallel_backend("silent", Silent)
     steps = []
     bar = extractor.tqdm

@@ -1,0 +1,1 @@
+"""What benchmarks/fuzz.py is made of: mutations, readers, and the worker that runs them."""
