@@ -13,7 +13,7 @@ import torch
 from sklearn_memorability._torch import share_threads, use_threads
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._cache_rows import CachedRows
-from sklearn_memorability.features._networks import Network, Recipe
+from sklearn_memorability.features._networks import Network
 from sklearn_memorability.features._pace import Pace
 from sklearn_memorability.images import ImageContent, ImageReadError
 
@@ -150,11 +150,6 @@ def extract(
         if kept is not None:
             kept.close()
     return Extraction(rows, errors)
-
-
-def extract_in_worker(recipe: Recipe, *arguments: Any) -> Extraction:
-    """Call :func:`extract` where a worker has, or loads, the network."""
-    return extract(recipe.load(), *arguments)
 
 
 def _parts(block: slice, size: int) -> Iterator[range]:
