@@ -49,6 +49,25 @@ def optimizer_settings(name: str, device: torch.device) -> dict[str, Any]:
     return settings
 
 
+def silence(verbose: int) -> dict[str, Any]:
+    """Return the arguments of a skorch net that keep it from printing where it should not.
+
+    skorch takes a ``print`` that is not Python's for one of the user's own, and then prints
+    whatever ``verbose`` says. Ray replaces Python's in the process that it runs in.
+
+    Parameters
+    ----------
+    verbose : int
+        Above 0, the net prints.
+
+    Returns
+    -------
+    dict
+        ``callbacks__print_log``, or nothing.
+    """
+    return {} if verbose else {"callbacks__print_log": None}
+
+
 class IndexBatches:
     """Batches of a skorch data set, each taken by one indexing of the arrays.
 

@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping, ProgressBar
 
-from sklearn_memorability._training import optimizer_settings, stop_early
+from sklearn_memorability._training import optimizer_settings, silence, stop_early
 from sklearn_memorability.captions._batches import CaptionBatches, CaptionRows
 from sklearn_memorability.captions._network import JointNetwork, RankingLoss
 from sklearn_memorability.captions._recall import caption_recall
@@ -83,6 +83,7 @@ def build_net(
         train_split=None,
         callbacks=callbacks,
         verbose=model.verbose,
+        **silence(model.verbose),
         device=str(device),
     )
 

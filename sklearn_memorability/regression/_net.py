@@ -5,7 +5,7 @@ from typing import Any
 
 from skorch import NeuralNet
 
-from sklearn_memorability._training import IndexBatches, optimizer_settings
+from sklearn_memorability._training import IndexBatches, optimizer_settings, silence
 from sklearn_memorability.regression._branches import width
 from sklearn_memorability.regression._distributed import Processes
 from sklearn_memorability.regression._linear_path import LinearPath
@@ -54,6 +54,7 @@ def build_net(
     skorch.NeuralNet
     """
     init_seed, dropout_seed, shuffle_seed = seeds
+    verbose = model.verbose if processes.index == 0 else 0
     return NeuralNet(
         BranchedMLP,
         module__branches=list(columns),
@@ -83,6 +84,7 @@ def build_net(
         iterator_valid__batch_size=PREDICTION_BATCH,
         train_split=None,
         callbacks=[*processes.callbacks, *callbacks],
-        verbose=model.verbose if processes.index == 0 else 0,
+        verbose=verbose,
+        **silence(verbose),
         device=str(processes.device),
     )

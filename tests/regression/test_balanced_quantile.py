@@ -1,3 +1,4 @@
+import builtins
 import copy
 import pickle
 import re
@@ -24,6 +25,7 @@ from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 
+from sklearn_memorability._rows import StoredFeatures
 from sklearn_memorability._torch import draw_seeds
 from sklearn_memorability._training import IndexBatches
 from sklearn_memorability.datasets import load_things_concepts
@@ -592,7 +594,7 @@ def test_read_only_float32_is_used_as_it_is(scores, tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     model = _model()
-    assert np.shares_memory(model._validate_training_data(mapped, y, None, None)[0], mapped)
+    assert isinstance(model._validate_training_data(mapped, y, None, None)[0], StoredFeatures)
     assert np.array_equal(model.fit(mapped, y).predict(mapped), _model().fit(X, y).predict(X))
 
 
@@ -807,6 +809,14 @@ def test_an_interrupted_fit_is_passed_on_and_leaves_the_model_unfitted(scores, m
     with pytest.raises(NotFittedError):
         model.predict(X)
     assert model.fit(X, y).predict_class_proba(X).shape == (150, 2)
+
+
+def test_it_is_silent_where_something_has_replaced_print(scores, capsys, monkeypatch):
+    # As Ray does.
+    written = print
+    monkeypatch.setattr(builtins, "print", lambda *args, **kwargs: written(*args, **kwargs))
+    _model().fit(*scores)
+    assert capsys.readouterr().out == ""
 
 
 def test_verbose_shows_the_epochs_and_silence_is_the_default(scores, capsys):
