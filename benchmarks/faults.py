@@ -109,6 +109,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep what the faults leave behind")
     parser.add_argument("--verbose", action="store_true", help="tell of each fault")
     options = parser.parse_args()
+    if options.only is not None and not any(options.only in name for name in FAULTS):
+        parser.error(f"--only {options.only}: there are {'; '.join(FAULTS)}")
     root = Path(tempfile.mkdtemp(prefix="faults"))
     root.chmod(0o755)
     try:

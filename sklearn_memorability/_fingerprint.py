@@ -18,6 +18,7 @@ def fingerprint(*things: Any) -> str:
     *things : estimators, arrays, containers, numbers, strings
         What decides them. What can't be known by its value (a fitted estimator, an
         open file) gets a hash of its own each time, so that nothing is taken for it.
+        A class may say by a method ``__fingerprint__`` what decides its objects.
 
     Returns
     -------
@@ -35,6 +36,8 @@ def _describe(thing: Any) -> Any:
     if isinstance(thing, np.ndarray) and thing.dtype != object:
         digest = hashlib.sha256(np.ascontiguousarray(thing).data).hexdigest()
         return ["array", str(thing.dtype), list(thing.shape), digest]
+    if hasattr(thing, "__fingerprint__") and not isinstance(thing, type):
+        return [_name(type(thing)), _describe(thing.__fingerprint__())]
     if isinstance(thing, dict):
         return ["dict", [[_describe(key), _describe(value)] for key, value in thing.items()]]
     if isinstance(thing, list | tuple | np.ndarray):

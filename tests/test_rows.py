@@ -7,6 +7,7 @@ import pytest
 import zarr
 from sklearn.utils import _safe_indexing
 
+from sklearn_memorability._fingerprint import fingerprint
 from sklearn_memorability._rows import StoredFeatures, _stored_features, _zarr, as_stored
 
 N_ROWS, N_FEATURES = 300, 7
@@ -123,6 +124,36 @@ def test_every_number_comes_out_in_single_precision(dtype, values, tmp_path):
     np.testing.assert_array_equal(found, stored[[4, 250]].astype(np.float32))
 
 
+@pytest.mark.parametrize("kind", SOURCES)
+def test_their_fingerprint_is_that_of_equal_values(kind, folder, values):
+    def known(change=lambda stored: stored):
+        return fingerprint(change(StoredFeatures(SOURCES[kind](folder, values))))
+
+    changes = [
+        lambda stored: stored[:9],
+        lambda stored: stored[[3, 1]],
+        lambda stored: stored[[1, 3]],
+        lambda stored: stored.scaled(np.ones(N_FEATURES), None),
+        lambda stored: stored.scaled(None, np.ones(N_FEATURES)),
+    ]
+    found = [known(), *map(known, changes)]
+    assert found == [known(), *map(known, changes)]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("name", ["X.npy", "X.zarr"])
+def test_a_file_that_was_written_anew_has_another_fingerprint(values, tmp_path, name):
+    path = tmp_path / name
+    write = {"X.npy": np.save, "X.zarr": write_zarr}[name]
+    write(path, values)
+    before = fingerprint(StoredFeatures(path))
+    if path.is_dir():
+        zarr.open_array(path, mode="r+")[70, 2] += 1
+    else:
+        write(path, values + 1)
+    assert fingerprint(StoredFeatures(path)) != before
+
+
 def test_a_pickle_holds_no_values(folder):
     for name in ("X.npy", "X.zarr"):
         assert len(pickle.dumps(StoredFeatures(folder / name)[10:])) < 1000
@@ -150,6 +181,18 @@ def test_a_take_decodes_each_chunk_once(folder, monkeypatch):
     decoded.clear()
     list(StoredFeatures(folder / "X.zarr").blocks(10))
     assert decoded == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("kept_chunks", "expected"), [(4, 2), (5, 5)])
+def test_a_pass_keeps_chunks_only_if_all_of_them_can_be_kept(
+    folder, monkeypatch, kept_chunks, expected
+):
+    monkeypatch.setattr(_zarr, "KEPT_BYTES", kept_chunks * 64 * N_FEATURES * 4)
+    X = StoredFeatures(folder / "X.zarr")
+    list(X[np.arange(N_ROWS)].blocks(10))
+    assert len(X._source._chunks) == expected
+    X.take(np.arange(N_ROWS))
+    assert len(X._source._chunks) == kept_chunks
 
 
 def test_the_order_of_rows_in_files_is_that_of_arrays(folder):

@@ -26,7 +26,7 @@ class Child:
     """A forked process that does one piece of work, and what it left behind."""
 
     here: "Child | None" = None  # in the child, itself
-    hook: Callable[[], None] | None = None  # called before each batch is computed
+    hook: Callable[[], None] | None = None  # before a batch is computed, and when it is told
 
     def __init__(self, folder: Path, work: Callable[["Child"], Any]) -> None:
         self.folder = folder
@@ -143,6 +143,8 @@ def _counting(self: Network, views: torch.Tensor) -> torch.Tensor:
 def _telling(self: Any, n: float | None = 1) -> bool | None:
     if not self.disable:
         Child.note("told", str(n))
+        if Child.hook is not None:
+            Child.hook()
     return _update(self, n)
 
 

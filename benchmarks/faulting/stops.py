@@ -42,6 +42,10 @@ from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 def _stopped(bench: Bench, chance: random.Random, box: Path, number: int) -> Verdict:
     how, cache = settings(chance), box / "cache.sqlite"
     result, told = Verdict(), 0
+    if chance.random() < 0.5:
+        # With some rows there already, batches and what is read together differ.
+        some = chance.sample(bench.names, N // 3)
+        result += ended(Child(box / "some", transforming(names=some, cache=cache, **how)))
     for i in range(chance.randint(1, 2)):
         child = Child(box / f"{i}", transforming(names=bench.names, cache=cache, **how))
         child.until(1, "began")
@@ -203,14 +207,16 @@ def interrupted_start(bench: Bench, chance: random.Random, box: Path) -> Verdict
 def killed_save(bench: Bench, chance: random.Random, box: Path) -> Verdict:
     """SIGKILL while one model replaces another: one of both is there."""
     path = box / "model.skops"
-    kernel = chance.choice(["rbf", "linear"])
+    # Large enough for a kill to come while it is written.
+    numbers = np.random.default_rng(chance.getrandbits(32))
+    X, y = numbers.normal(size=(500, 400)), numbers.uniform(size=500)
     models = [svr_regressor().set_params(model__C=c) for c in (0.1, 10.0)]
     for model in models:
-        model.fit(bench.X, bench.y)
+        model.fit(X, y)
     save(models[0], path)
 
     def saving(child: Child) -> None:
-        Child.note("began", kernel)
+        Child.note("began", "")
         while True:
             for model in models:
                 save(model, path)
@@ -220,8 +226,11 @@ def killed_save(bench: Bench, chance: random.Random, box: Path) -> Verdict:
     time.sleep(chance.random() * 0.3)
     child.send(signal.SIGKILL)
     child.join()
-    found = load(path).predict(bench.X)
-    right = any(np.array_equal(found, model.predict(bench.X)) for model in models)
+    try:
+        found = load(path).predict(X)
+    except (OSError, ValueError) as error:
+        return verdict(f"the file holds neither model: {error}", wrong=1)
+    right = any(np.array_equal(found, model.predict(X)) for model in models)
     return verdict("the file holds neither model", wrong=int(not right))
 
 
@@ -273,9 +282,6 @@ def dying_worker(bench: Bench, chance: random.Random, box: Path) -> Verdict:
         if workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(workers), signal.SIGKILL)
-    if "error" in child.join():
-        result = ended(child, fine=False, words="worker|process.*(terminated|died|killed)")
-    else:
-        result = ended(child) + bench.mistakes(child, "embedded")
+    result = ended(child) + bench.mistakes(child, "embedded")
     how = {"net": "embedded", "batch_size": 2}
     return result + resumed(bench, box, how, cache, child.told)

@@ -24,7 +24,7 @@ class ArraySource:
         self.shape: tuple[int, int] = (array.shape[0], array.shape[1])
         self.row_bytes = array.shape[1] * array.dtype.itemsize
 
-    def read(self, rows: Rows) -> np.ndarray:
+    def read(self, rows: Rows, *, in_passing: bool = False) -> np.ndarray:
         """Return rows as they are stored; perhaps a view."""
         # A memmap is indexed more slowly, and gives what looks like another file.
         values = self.array.view(np.ndarray)
@@ -36,6 +36,10 @@ class ArraySource:
 
     def read_ahead(self, rows: Rows) -> None:
         """Do nothing: what is in memory need not be read."""
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return the values, or where they are and since when."""
+        return (self.array,) if self.place is None else self.place.identity()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "array": self.array if self.place is None else None}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_memorability._rows._source import Rows
+from sklearn_memorability._rows._source import Rows, state_of
 
 
 class Place(NamedTuple):
@@ -22,6 +22,11 @@ class Place(NamedTuple):
     def can_be_read(self) -> bool:
         """Return whether rows lie together, and the system reads at a place."""
         return self.order == "C" and hasattr(os, "preadv") and 0 not in self.shape
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return where it lies, and what changes with the file's content."""
+        shape, order = list(self.shape), self.order
+        return str(self.path), state_of(self.path), shape, self.dtype.str, self.offset, order
 
     def map(self) -> np.ndarray:
         """Return the array, mapped from the file."""
@@ -51,7 +56,7 @@ class FileSource:
         self.row_bytes = place.shape[1] * place.dtype.itemsize
         self._open()
 
-    def read(self, rows: Rows) -> np.ndarray:
+    def read(self, rows: Rows, *, in_passing: bool = False) -> np.ndarray:
         """Return rows as they are stored."""
         if isinstance(rows, range) and rows.step == 1:
             return self._span(rows.start, rows.stop)
@@ -72,6 +77,10 @@ class FileSource:
             for row in rows:
                 offset = self.place.offset + int(row) * self.row_bytes
                 os.posix_fadvise(self._scattered, offset, self.row_bytes, os.POSIX_FADV_WILLNEED)
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return where it lies, and what changes with the file's content."""
+        return self.place.identity()
 
     def _open(self) -> None:
         # Two, as the system reads ahead of one that is read in order.

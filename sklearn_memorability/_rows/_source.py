@@ -1,6 +1,7 @@
 """What every place that rows come from has in common."""
 
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,13 +35,26 @@ class Source(Protocol):
     @property
     def row_bytes(self) -> int: ...
 
-    def read(self, rows: Rows) -> np.ndarray:
-        """Return rows as they are stored; perhaps a view."""
+    def read(self, rows: Rows, *, in_passing: bool = False) -> np.ndarray:
+        """Return rows as they are stored; perhaps a view.
+
+        In passing means in the order of all rows, so that none is soon wanted again.
+        """
         ...
 
     def read_ahead(self, rows: Rows) -> None:
         """Have the system read rows, without waiting for them, where it can."""
         ...
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return what tells its values from others: values, or files with size and time."""
+        ...
+
+
+def state_of(path: Path) -> tuple[int, int]:
+    """Return what changes with a file's content."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def check_table(shape: tuple[int, ...], dtype: np.dtype, name: str) -> None:

@@ -178,7 +178,7 @@ class StoredFeatures:
                 n_rows = max(1, n_rows // self.chunk_rows) * self.chunk_rows
         for start in range(0, len(self), n_rows):
             rows = slice(start, min(start + n_rows, len(self)))
-            yield rows, self._read(self._rows[rows], exact)
+            yield rows, self._read(self._rows[rows], exact, in_passing=True)
 
     def permutation(self, chance: np.random.Generator) -> np.ndarray:
         """Draw an order of all rows that is cheap to read.
@@ -241,6 +241,12 @@ class StoredFeatures:
             finite[rows] = np.isfinite(block).all(axis=1)
         return finite
 
+    def __fingerprint__(self) -> tuple[Any, ...]:
+        """Return what decides the values: their source, the selection and the scaling."""
+        rows = self._rows
+        selected = [rows.start, rows.stop, rows.step] if isinstance(rows, range) else rows
+        return self._source.identity(), selected, self._scalings
+
     def _like(self, rows: Rows) -> "StoredFeatures":
         found = object.__new__(type(self))
         found.__dict__.update(self.__dict__, _rows=rows)
@@ -271,8 +277,8 @@ class StoredFeatures:
             return self._rows.start + self._rows.step * rows
         return self._rows[rows]
 
-    def _read(self, rows: Rows, exact: bool = False) -> np.ndarray:
-        values = self._source.read(rows)
+    def _read(self, rows: Rows, exact: bool = False, in_passing: bool = False) -> np.ndarray:
+        values = self._source.read(rows, in_passing=in_passing)
         is_single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
         working = np.dtype(np.float32 if is_single else np.float64)
         # A number too large for single precision is infinite in it.

@@ -1,5 +1,6 @@
 """Rows of Zarr arrays, which are stored in chunks of rows."""
 
+import hashlib
 import math
 import os
 import re
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability._rows._source import Rows, check_table
+from sklearn_memorability._rows._source import Rows, check_table, state_of
 
 # What is kept of chunks that were decoded.
 KEPT_BYTES = 2**27
@@ -32,31 +33,46 @@ class ZarrSource:
         self.row_bytes = max(1, self.shape[1] * array.dtype.itemsize)
         self._forget()
 
-    def read(self, rows: Rows) -> np.ndarray:
+    def read(self, rows: Rows, *, in_passing: bool = False) -> np.ndarray:
         """Return rows as they are stored."""
+        kept = max(2, KEPT_BYTES // (self.chunk_rows * self.row_bytes))
+        if in_passing and kept * self.chunk_rows < self.shape[0]:
+            kept = 2  # the others would be gone before the next pass
         rows = np.asarray(rows, dtype=np.intp)
         values = np.empty((len(rows), self.shape[1]), dtype=self.array.dtype)
         numbers, places = np.divmod(rows, self.chunk_rows)
         for number in np.unique(numbers):
             here = numbers == number
-            values[here] = self._chunk(int(number))[places[here]]
+            values[here] = self._chunk(int(number), kept)[places[here]]
         return values
 
     def read_ahead(self, rows: Rows) -> None:
         """Do nothing: the chunks that hold the next rows are most often decoded already."""
 
+    def identity(self) -> tuple[Any, ...]:
+        """Return the folder's files with their sizes and times; without one, the values."""
+        if self.path is None:
+            # Not all at once: they may not fit into memory.
+            digest = hashlib.sha256()
+            for start in range(0, self.shape[0], self.chunk_rows):
+                stop = min(start + self.chunk_rows, self.shape[0])
+                digest.update(np.ascontiguousarray(self.read(range(start, stop))).data)
+            return self.shape, self.array.dtype.str, digest.hexdigest()
+        files = (Path(folder, name) for folder, _, names in os.walk(self.path) for name in names)
+        stored = (f for f in files if f.name == "zarr.json" or _CHUNK.fullmatch(f.name))
+        return str(self.path), [[str(file), state_of(file)] for file in sorted(stored)]
+
     def _forget(self) -> None:
         self._chunks: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
-    def _chunk(self, number: int) -> np.ndarray:
+    def _chunk(self, number: int, kept: int) -> np.ndarray:
         with self._lock:
             values = self._chunks.pop(number, None)
             if values is None:
-                values = self._decode(number)
-                most = max(2, KEPT_BYTES // (self.chunk_rows * self.row_bytes))
-                while len(self._chunks) >= most:
+                while len(self._chunks) >= kept:
                     del self._chunks[next(iter(self._chunks))]
+                values = self._decode(number)
             self._chunks[number] = values
             return values
 

@@ -1,5 +1,6 @@
 """The command's names and options; what they do is imported when it is asked for."""
 
+import re
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -214,6 +215,20 @@ def extract(
     ],
     backbone: options.Backbone = None,
     embedding: options.Embedding = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="float32 (default), or float16 for half the room."),
+    ] = None,
+    chunk_rows: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Rows that are written together (default: 1024)."),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Write the I-th (from 0) of N parts of a .zarr file: a job of many."
+        ),
+    ] = None,
     recursive: options.Recursive = True,
     null: options.Null = False,
     batch_size: options.BatchSize = None,
@@ -230,11 +245,16 @@ def extract(
 
     .npy and .zarr are for more rows than fit into memory: they are written as they are
     computed, and the same command goes on after an interruption. The names of the
-    pictures are in a table beside them, NAME.images.csv.
+    pictures are in a table beside them, NAME.images.csv. --dtype, --chunk-rows and
+    --part are for them alone.
     """
     is_resumable = output.suffix.lower() in (".npy", ".zarr")
+    stored = _given(dtype=dtype, chunk_rows=chunk_rows, part=_part(part))
     if not is_resumable:
         _check_output(output, (".npz", ".csv", ".parquet", ".npy", ".zarr"), force)
+        if stored:
+            option = next(iter(stored)).replace("_", "-")
+            raise ValueError(f"--{option} is for an --output that ends in .npy or .zarr.")
     pictures = _find(paths, recursive, null)
     from sklearn_memorability.cli import _extract
 
@@ -245,7 +265,9 @@ def extract(
         **_given(batch_size=batch_size, device=device, cache=cache),
     }
     if is_resumable:
-        code = _extract.extract_to_disk(pictures, output, overwrite=force, **settings)
+        code = _extract.extract_to_disk(
+            pictures, output, overwrite=force, stored=stored, **settings
+        )
     else:
         code = _extract.extract(pictures, output, **settings)
     raise typer.Exit(code)
@@ -345,6 +367,15 @@ def _check_output(path: Path | None, suffixes: tuple[str, ...], force: bool) -> 
     from sklearn_memorability.cli._tables import check_output
 
     check_output(path, suffixes, force)
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise ValueError(f"--part {text}: must be I/N, the I-th of N parts, from 0/N to N-1/N.")
+    return int(found[1]), int(found[2])
 
 
 def _given(**settings: Any) -> dict[str, Any]:

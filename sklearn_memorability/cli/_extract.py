@@ -80,6 +80,7 @@ def extract_to_disk(
     embedding: str | None,
     progress: bool,
     overwrite: bool,
+    stored: dict[str, Any],
     **settings: Any,
 ) -> int:
     """Compute features chunk by chunk, go on where it stopped; return the exit code.
@@ -96,6 +97,9 @@ def extract_to_disk(
         Whether to show a progress bar on a terminal.
     overwrite : bool
         Whether to replace other features.
+    stored : dict
+        ``part``, ``dtype`` and ``chunk_rows`` of
+        :func:`~sklearn_memorability.features.write_features`, where they are given.
     **settings
         Parameters of the transformers.
 
@@ -110,24 +114,27 @@ def extract_to_disk(
         with warnings.catch_warnings():
             # The pictures are listed below, as everywhere in the command.
             warnings.simplefilter("ignore", UnreadableImagesWarning)
-            # Without parts, it is there when this returns.
-            stored: Any = write_features(
+            features = write_features(
                 extractor,
                 names,
                 output,
                 overwrite=overwrite,
                 verbose=int(progress and sys.stderr.isatty()),
+                **stored,
             )
     except KeyboardInterrupt:
         say("The rows that are done stay; the same command goes on.")
         return INTERRUPTED
     except ValueError as error:
         raise ValueError(str(error).replace("overwrite=True", "--force")) from error
-    errors = _errors(pictures, stored.finite_rows())
+    if features is None:
+        say(f"This part of {output} is written; rows of other parts are missing.")
+        return OK
+    errors = _errors(pictures, features.finite_rows())
     beside = output.with_name(f"{output.stem}.images.csv")
     write_table(beside, ["image", "error"], [[name, errors.get(name)] for name in names])
     report_failures(errors)
-    rows, columns = stored.shape
+    rows, columns = features.shape
     say(f"Wrote {output}: {rows} x {columns} features, {len(errors)} failed. Names: {beside}.")
     if len(errors) == rows:
         say("no picture could be read: all rows are NaN.", "error")

@@ -37,7 +37,7 @@ def ridge_by_blocks(
     weight: np.ndarray,
     penalties: np.ndarray,
 ) -> RidgeFit:
-    """Fit it in two passes, in memory for the square of the features' number.
+    """Fit it in two passes, in memory for some matrices of the features' number squared.
 
     Parameters
     ----------

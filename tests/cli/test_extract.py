@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import zarr
 
 from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, StoredFeatures
 
@@ -139,6 +140,12 @@ def test_rows_of_nan_alone_are_a_failure(run, arguments):
         (["-o", "none/features.npy"], "There is no folder"),
         (["-o", "f.npz", "--backbone", "resnet51"], "did you mean"),
         (["-o", "f.npz", "--batch-size", "0"], "--batch-size"),
+        (["-o", "f.npz", "--part", "0/2"], "--part is for an --output that ends in .npy or .zarr"),
+        (["-o", "f.npz", "--chunk-rows", "9"], "--chunk-rows is for"),
+        (["-o", "f.zarr", "--part", "2/2"], "--part 2/2: must be I/N"),
+        (["-o", "f.zarr", "--part", "first"], "--part first: must be I/N"),
+        (["-o", "f.npy", "--part", "0/2"], "needs a path that ends in .zarr"),
+        (["-o", "f.npy", "--dtype", "int8"], "must be 'float32' or 'float16'"),
     ],
 )
 def test_errors_are_one_line(run, arguments, more, message):
@@ -146,3 +153,20 @@ def test_errors_are_one_line(run, arguments, more, message):
     assert (done.code, done.out) == (2, "")
     assert done.err.count("\n") == 1
     assert message in done.err
+
+
+def test_parts_make_one_array_and_the_last_one_names_the_pictures(run, arguments, expected):
+    options = ["-o", "features.zarr", "--chunk-rows", "1", "--dtype", "float16", "--part"]
+    for part in ("2/3", "0/3"):
+        done = run(*arguments, *options, part)
+        assert (done.code, done.out) == (0, "")
+        assert done.err == (
+            "This part of features.zarr is written; rows of other parts are missing.\n"
+        )
+    done = run(*arguments, *options, "1/3")
+    assert done.code == 1
+    assert done.err.startswith("warning: gone.jpg: the file does not exist.\n")
+    rows = zarr.open_array("features.zarr", mode="r")
+    assert (rows.dtype, rows.chunks) == (np.float16, (1, 1280))
+    np.testing.assert_allclose(rows[:][[0, 2]], expected, rtol=1e-3, atol=1e-4)
+    assert np.isnan(rows[1]).all()

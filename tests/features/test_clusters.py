@@ -221,7 +221,10 @@ def test_a_worker_that_is_killed_is_replaced_and_its_pictures_are_done_again(
     assert sum(line.endswith(" 10") for line in log.read_text().splitlines()) < 1.6 * N_PICTURES
 
 
+# Not on Ray, which starts workers so slowly that this takes a minute: what counts deaths is the
+# same for all engines, and how Ray tells of one is seen above.
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["loky", "dask"], indirect=True)
 def test_workers_that_go_on_dying_end_in_an_error_with_a_way_out(engine, clusters, grey, tmp_path):
     if engine == "dask":
         # Its scheduler would try four times before it says anything.

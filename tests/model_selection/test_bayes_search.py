@@ -28,6 +28,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_memorability.features import StoredFeatures
 from sklearn_memorability.model_selection import BayesSearchCV
 
 ALPHA = {"alpha": loguniform(1e-3, 1e3)}
@@ -622,6 +623,17 @@ def test_nothing_is_reused_once_anything_is_different(data, tmp_path):
     assert counted(tmp_path, X, y, random_state=1) == 3
     assert counted(tmp_path, X, y) == 1
     assert counted(tmp_path, X, y, scoring=make_scorer(r2_score)) == 1
+
+
+def test_features_on_disk_are_the_same_until_their_file_changes(data, tmp_path):
+    X, y = data
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    assert counted(tmp_path, StoredFeatures(path), y) == 3
+    assert counted(tmp_path, StoredFeatures(path), y) == 1
+    assert counted(tmp_path, StoredFeatures(path).scaled(X.mean(axis=0), None), y) == 3
+    np.save(path, X + 1)
+    assert counted(tmp_path, StoredFeatures(path), y) == 3
 
 
 def test_outer_folds_share_a_file_and_nothing_else(data, tmp_path):
