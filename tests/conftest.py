@@ -1,6 +1,9 @@
 """What all tests share: pinned threads, pictures, weights."""
 
+import gc
 import os
+import warnings
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 # Both are read when SciPy and OpenMP are first loaded. scikit-learn's checks want the
@@ -73,3 +76,60 @@ def scores():
     X = chance.normal(size=(150, 6)).astype(np.float32)
     y = 1 / (1 + np.exp(-X[:, 0] - 0.3 * chance.normal(size=150)))
     return X, y
+
+
+@contextmanager
+def _dask():
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _ray():
+    import ray
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    with _unheard():
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        yield ray
+    finally:
+        with _unheard():
+            ray.shutdown()
+
+
+@contextmanager
+def _unheard():
+    """Keep to itself what Ray warns of where it starts and ends.
+
+    These are tips, and files and processes of its own that it leaves to the garbage
+    collector.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Start Dask's or Ray's two workers when they are first asked for, by name.
+
+    What is returned is what speaks to them: Dask's client, the module ray, None for loky.
+    """
+    started = {"loky": None}
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+
+        def get(name):
+            if name not in started:
+                started[name] = stack.enter_context({"dask": _dask, "ray": _ray}[name]())
+            return started[name]
+
+        yield get

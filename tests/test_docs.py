@@ -105,5 +105,7 @@ def test_the_guide_to_the_tables_runs_as_written(tmp_path, monkeypatch, capsys):
     assert printed.startswith("Table 1: pictures of your own")
     # The same figures as in the README, which come from another program.
     assert "| CNN                 | SVR            | 0.64          | 0.078 ± 0.032" in printed
-    assert "| CNN                 | MLP, 4 classes | 0.65          | -0.011 ± 0.039" in printed
+    found = re.search(r"\| CNN +\| MLP, 4 classes \| 0\.65 +\| (\S+) ± (\S+)", printed)
+    # Another version of PyTorch sums in another order.
+    assert [float(number) for number in found.groups()] == pytest.approx([-0.011, 0.039], abs=2e-3)
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")

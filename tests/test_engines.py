@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,36 +21,10 @@ pytestmark = pytest.mark.slow
 FOLDS = KFold(3, shuffle=True, random_state=0)
 
 
-@contextmanager
-def _dask():
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
-    ):
-        yield
-
-
-@contextmanager
-def _ray():
-    import ray
-    from ray.util.joblib import register_ray
-
-    register_ray()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 @pytest.fixture(scope="module", params=["dask", "ray"])
-def engine(request):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        with {"dask": _dask, "ray": _ray}[request.param]():
-            yield request.param
+def engine(request, clusters):
+    clusters(request.param)
+    return request.param
 
 
 @pytest.fixture(scope="module")

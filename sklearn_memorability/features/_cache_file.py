@@ -47,7 +47,7 @@ def connect(path: Path) -> sqlite3.Connection:
     _refuse_other_files(path)
     if not os.path.exists(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, _WAIT, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     try:
         return _prepared(connection, path)
     except sqlite3.OperationalError as error:
@@ -69,7 +69,9 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError:
         connection.close()
         replace_damaged(path)
-        connection = sqlite3.connect(path, _WAIT, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=_WAIT, isolation_level=None, check_same_thread=False
+        )
         return _prepared(connection, path)
     except ValueError:
         connection.close()
@@ -149,7 +151,7 @@ def replace_damaged(path: Path) -> None:
 
 
 def _is_sound(path: Path) -> bool:
-    connection = sqlite3.connect(path, _WAIT, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
     try:
         return bool(connection.execute("PRAGMA quick_check").fetchone()[0] == "ok")
     except sqlite3.DatabaseError:
@@ -160,7 +162,7 @@ def _is_sound(path: Path) -> bool:
 
 def _save_rows(damaged: Path, path: Path) -> int:
     source = sqlite3.connect(damaged, isolation_level=None)
-    target = sqlite3.connect(path, _WAIT, isolation_level=None)
+    target = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
     try:
         _prepared(target, path)
         # One by one, as a damaged page stops a scan. Checksums tell later whether a row

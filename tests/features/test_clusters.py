@@ -2,7 +2,6 @@
 
 import os
 import time
-from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -15,45 +14,6 @@ from sklearn_memorability.images import ImageReadError
 
 ENGINES = ("loky", "dask", "ray")
 N_PICTURES = 40
-
-
-@contextmanager
-def _dask():
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-@contextmanager
-def _ray():
-    import ray
-    from ray.util.joblib import register_ray
-
-    register_ray()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def clusters():
-    """What each engine is spoken to through; each is started when it is first needed."""
-    started = {"loky": None}
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-
-        def get(name):
-            if name not in started:
-                started[name] = stack.enter_context({"dask": _dask, "ray": _ray}[name]())
-            return started[name]
-
-        yield get
 
 
 @pytest.fixture(params=ENGINES)
@@ -234,5 +194,7 @@ def test_workers_that_go_on_dying_end_in_an_error_with_a_way_out(engine, cluster
     with pytest.raises(RuntimeError, match=r"rows 20 to 21\).*memory.*batch_size") as raised:
         transformer.transform(grey)
     assert raised.value.__cause__ is not None
+    if engine == "dask":
+        clusters("dask").wait_for_workers(2, timeout=60)
     # The engine is as good as before.
     assert _numbers(ImageFeatures(**_own()).fit_transform(grey)) == list(range(N_PICTURES))

@@ -681,6 +681,9 @@ def test_a_damaged_file_costs_time_and_nothing_else(data, tmp_path):
     assert len(list(tmp_path.glob("kept.unreadable-*"))) == 1
 
 
+# Filters are the process's, so scikit-learn in one thread can undo those of another.
+@pytest.mark.filterwarnings("ignore:Argument ``.*`` is an experimental feature")
+@pytest.mark.filterwarnings("ignore:`gamma` has been deprecated:FutureWarning")
 def test_searches_in_threads_do_not_disturb_each_other(data):
     def params(seed):
         search = BayesSearchCV(Ridge(), ALPHA, n_iter=6, n_initial=3, cv=2, random_state=seed)

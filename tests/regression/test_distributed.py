@@ -18,6 +18,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 
+from sklearn_memorability.features import StoredFeatures
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.persistence import load, save
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
@@ -85,6 +86,8 @@ def _launched(folder):
     for name, params in WITHOUT_CHANCE.items():
         model = _model(accelerate=True, **params).fit(X, y, weights)
         said["exact"][name] = model.predict(X).tolist(), model.history_[:, "train_loss"]
+    from_disk = _model(accelerate=True).fit(StoredFeatures(folder / "X.npy"), y, weights)
+    said["from disk"] = from_disk.predict(X).tolist()
     said["fine-tuned"] = _fine_tuned(accelerate=True).predict(X).tolist()
 
     many_X, many_y = _many_rows()
@@ -167,6 +170,7 @@ def launch(tmp_path_factory):
     if sys.platform != "linux":
         pytest.skip("the launch is told Linux's name of the loopback interface")
     folder = tmp_path_factory.mktemp("launch")
+    np.save(folder / "X.npy", _rows()[0])
     done = _launch(__file__, str(folder))
     assert (folder / "1.json").exists(), done.stderr
     first, second = (json.loads((folder / f"{rank}.json").read_text()) for rank in range(2))
@@ -182,6 +186,13 @@ def test_two_processes_give_what_one_gives(launch, name):
     np.testing.assert_allclose(predicted, model.predict(X), atol=1e-5)
     # Equally many epochs, too.
     np.testing.assert_allclose(losses, model.history_[:, "train_loss"], rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", ["first", "second"])
+def test_features_on_disk_give_what_those_in_memory_give(launch, process):
+    predicted, _ = launch[process]["exact"]["the defaults"]
+    np.testing.assert_allclose(launch[process]["from disk"], predicted, atol=1e-6)
 
 
 @pytest.mark.slow
