@@ -66,7 +66,7 @@ SUITE = (
         "Spearman correlation and squared error beside tuned baselines",
         ("--sets", "concepts", "--results", "results.json"),
         ("--results", "results.json"),
-        (2, 60),
+        (1.2, 60),
     ),
     Entry(
         "table1_small",
@@ -90,7 +90,7 @@ SUITE = (
         "what a small set of one's own adds to a model of many rows",
         ("--sets", "concepts", "--own", "50", "--draws", "2"),
         (),
-        (0.5, 10),
+        (0.3, 10),
     ),
     Entry(
         "consistency",
@@ -106,7 +106,7 @@ SUITE = (
         "folds' distance from the whole, false alarms of comparisons",
         ("--studies", "40"),
         (),
-        (0.3, 2),
+        (0.4, 2),
     ),
     Entry(
         "fit_speed",
@@ -114,7 +114,7 @@ SUITE = (
         "time of a fit beside a plain PyTorch loop and skorch",
         ("--repeats", "3"),
         (),
-        (1.5, 2),
+        (0.8, 2),
     ),
     Entry(
         "fit_scale",
@@ -122,7 +122,7 @@ SUITE = (
         "memory and time of a fit at LaMem's size",
         ("--sizes", "1000", "10000", "--svr-rows", "1000"),
         (),
-        (0.5, 3),
+        (0.2, 3),
     ),
     Entry(
         "parallel_folds",
@@ -156,7 +156,7 @@ SUITE = (
         "recall of pictures and captions",
         ("--encoders", "bow", "--negatives", "softmax", "--epochs", "2"),
         ("--encoders", "bow", "--epochs", "10", "--cache", "../flickr8k.sqlite"),
-        (2.5, 15),
+        (1.5, 15),
         data="flickr8k",
     ),
     Entry(
@@ -174,7 +174,7 @@ SUITE = (
         "size and speed of a report of many pictures",
         ("--pictures", "500", "--repeats", "1"),
         (),
-        (0.5, 3),
+        (0.1, 3),
     ),
     Entry(
         "storage",
@@ -182,7 +182,7 @@ SUITE = (
         "features on disk: room, writing, reading",
         ("--rows", "5000", "--seconds", "1"),
         (),
-        (0.5, 10),
+        (0.4, 3),
     ),
     Entry(
         "larger_than_memory",
@@ -190,7 +190,7 @@ SUITE = (
         "training on features larger than the memory allowed",
         None,
         (),
-        (0, 20),
+        (0, 4),
     ),
     Entry(
         "clusters",
@@ -198,7 +198,7 @@ SUITE = (
         "pictures on Dask's and Ray's workers",
         None,
         (),
-        (0, 15),
+        (0, 5),
         data="things_images/images",
         module="ray",
     ),
@@ -208,7 +208,7 @@ SUITE = (
         "what a million pictures take",
         None,
         (),
-        (0, 5),
+        (0, 2),
         data="things_images",
     ),
     Entry(
@@ -217,7 +217,7 @@ SUITE = (
         "kills, full disks, damaged files: what must hold all the same",
         None,
         (),
-        (0, 30),
+        (0, 6),
     ),
     Entry(
         "fuzz",

@@ -3,7 +3,7 @@
     python benchmarks/run_all.py [--quick | --full] [--only NAME ...] [--list]
         [--output DIR] [--again] [--compare FILE] [--save-as VERSION]
 
-``--quick`` (the default) takes about ten minutes on two idle cores, ``--full`` some hours;
+``--quick`` (the default) takes about seven minutes on two idle cores, ``--full`` some hours;
 ``--list`` says what each script takes. Each script runs in a folder of its own under
 ``--output``, which keeps what it printed (``output.txt``) and its figures
 (``figures.json``), beside ``summary.md`` and ``summary.json`` of all. Scripts that have

@@ -70,12 +70,16 @@ def ridge_by_blocks(
     squares = np.zeros(len(penalties))
     for rows, block in blocks():
         share = weight[rows, None]
-        turned = (block - mean) @ vectors
+        centred = block - mean
+        del block
+        turned = centred @ vectors
+        del centred
         error = (y[rows] - y_mean)[:, None] - turned @ coefs
         np.square(turned, out=turned)
         leverage = share / total + share * (turned @ inverse)
         error /= np.maximum(1 - leverage, np.finfo(float).eps)
         squares += weight[rows] @ error**2
+        del turned  # before the next block is read
     best = int(squares.argmin())
     coef = vectors @ coefs[:, best]
     return RidgeFit(
@@ -97,9 +101,11 @@ def _moments(
         block_total = w.sum()
         block_mean, block_y_mean = w @ block / block_total, w @ y[rows] / block_total
         centred = block - block_mean
+        del block
         centred *= np.sqrt(w)[:, None]
         gram += centred.T @ centred
         moment += (np.sqrt(w) * (y[rows] - block_y_mean)) @ centred
+        del centred
         step, y_step = block_mean - mean, block_y_mean - y_mean
         between = total * block_total / (total + block_total)
         gram += np.outer(between * step, step)
