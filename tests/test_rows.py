@@ -139,6 +139,9 @@ def test_their_fingerprint_is_that_of_equal_values(kind, folder, values):
     found = [known(), *map(known, changes)]
     assert found == [known(), *map(known, changes)]
     assert len(set(found)) == len(found)
+    stored = StoredFeatures(SOURCES[kind](folder, values))
+    for one, other in [(slice(4, 20), np.arange(4, 20)), (slice(9, 3, -2), [9, 7, 5])]:
+        assert fingerprint(stored[one]) == fingerprint(stored[other])
 
 
 @pytest.mark.parametrize("name", ["X.npy", "X.zarr"])

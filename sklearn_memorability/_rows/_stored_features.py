@@ -243,9 +243,7 @@ class StoredFeatures:
 
     def __fingerprint__(self) -> tuple[Any, ...]:
         """Return what decides the values: their source, the selection and the scaling."""
-        rows = self._rows
-        selected = [rows.start, rows.stop, rows.step] if isinstance(rows, range) else rows
-        return self._source.identity(), selected, self._scalings
+        return self._source.identity(), _described(self._rows), self._scalings
 
     def _like(self, rows: Rows) -> "StoredFeatures":
         found = object.__new__(type(self))
@@ -312,6 +310,14 @@ def as_stored(X: Any) -> StoredFeatures | None:
     if is_zarr(X) or (isinstance(X, np.memmap) and X.ndim == 2 and X.dtype.kind in "biuf"):
         return StoredFeatures(X)
     return None
+
+
+def _described(rows: Rows) -> list[int] | np.ndarray:
+    """Return the same for the same rows, however they were selected."""
+    steps = np.unique(np.diff(rows)) if isinstance(rows, np.ndarray) else [rows.step]
+    if len(rows) < 2 or len(steps) > 1:
+        return np.asarray(rows)
+    return [int(rows[0]), int(rows[-1]), int(steps[0])]
 
 
 def _open(source: Any) -> Source:
