@@ -331,6 +331,7 @@ def test_a_zarr_array_with_a_missing_or_damaged_chunk_is_refused(values, tmp_pat
         ('"chunk_shape": [\n        64', '"chunk_shape": [\n        99999999999'),
         ('"float32"', '"float99"'),
         ('"zarr_format": 3', '"zarr_format": 7'),
+        ('"attributes": {}', '"attributes": "none"'),
         ("{", "["),
     ],
 )

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,10 @@ def zarr_source(array: Any, path: Path | None = None) -> ZarrSource:
     """
     name = "The Zarr array" if path is None else str(path)
     check_table(array.shape, array.dtype, name)
-    if array.attrs.get("memorability_unfinished"):
+    attributes = array.metadata.attributes
+    if not isinstance(attributes, Mapping):  # Zarr takes them as they stand in the file
+        raise ValueError(f"{name} is damaged: its attributes are {attributes!r:.80}.")
+    if attributes.get("memorability_unfinished"):
         raise ValueError(
             f"{name} is not finished. Call write_features again as before: it goes on where it "
             "stopped."

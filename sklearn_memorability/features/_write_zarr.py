@@ -143,7 +143,15 @@ class ZarrStore:
         file = self._file(chunk.start)
         # A damaged one would be read first where it is only partly covered.
         file.unlink(missing_ok=True)
-        self._array[chunk.start : chunk.start + len(values)] = values
+        try:
+            self._array[chunk.start : chunk.start + len(values)] = values
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # whatever damaged settings make of the codecs
+            raise OtherFeaturesError(
+                f"{str(self.path / _METADATA)!r} is damaged: {error}. Give another path, or remove "
+                "the folder."
+            ) from error
         with file.open("rb+") as written:
             flush(written)
         flush_folder(file.parent)

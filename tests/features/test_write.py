@@ -458,6 +458,21 @@ def test_damaged_metadata_of_a_zarr_array_are_an_error_with_a_way_out(paths, tmp
         shutil.rmtree(target)
 
 
+def test_settings_that_no_codec_can_work_with_are_an_error_with_a_way_out(paths, tmp_path):
+    target = tmp_path / "features.zarr"
+    _break_off(paths, target, 4)
+    metadata = target / "zarr.json"
+    sound = metadata.read_text()
+    damaged = re.sub(r'"typesize": \d+', '"typesize": 4294967295', sound)
+    assert damaged != sound
+    metadata.write_text(damaged)
+    with pytest.raises(ValueError, match=r"zarr\.json' is damaged: .*remove the folder"):
+        _write(paths, target)
+    metadata.write_text(sound)
+    _write(paths, target)
+    np.testing.assert_array_equal(_rows_on_disk(target), _expected(paths))
+
+
 @BOTH
 def test_two_writers_at_once_are_kept_apart(paths, tmp_path, name):
     target, errors = tmp_path / name, []
