@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from rich.progress import Progress
 
+from sklearn_memorability.cli._interrupts import stop_if_interrupted
 from sklearn_memorability.cli._pictures import Found
 from sklearn_memorability.images import ImageContent, ImageReadError
 
@@ -61,6 +62,7 @@ def in_parts(
         begun = time.monotonic()
         part = pictures[start : start + size]
         yield _work(part, function)
+        stop_if_interrupted()
         bar.advance(task, len(part))
         start += len(part)
         if time.monotonic() - begun < _SECONDS:

@@ -13,6 +13,7 @@ from sklearn_memorability.cli._console import (
     warnings_as_lines,
     whole_stdout,
 )
+from sklearn_memorability.cli._interrupts import interrupts_remembered
 
 # Errors by which the package, Python and the libraries say that something can't be done
 # as asked. Others are not meant for users.
@@ -39,7 +40,7 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     own = argv[: argv.index("--")] if "--" in argv else argv
     try:
-        with warnings_as_lines():
+        with warnings_as_lines(), interrupts_remembered():
             code = app(argv, prog_name="sklearn-memorability", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -1,7 +1,9 @@
 """Computing features from the command line."""
 
 import csv
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -84,6 +86,29 @@ def test_interrupted_it_keeps_what_is_done(run, arguments, tmp_path, monkeypatch
     with np.load("features.npz") as found:
         assert found["features"].shape == (16, 1280)
         assert len(found["images"]) == 16
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_python_forgets_stops_it_after_the_part(run, arguments, monkeypatch):
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)  # prints and drops what it raises
+
+    whole = ImageFeatures.transform
+
+    def transform(extractor, pictures):
+        Dying()
+        return whole(extractor, pictures)
+
+    monkeypatch.setattr(ImageFeatures, "transform", transform)
+    for i in range(20):
+        shutil.copy("flower.jpg", f"{i:02}.jpg")
+    done = run("extract", *(f"{i:02}.jpg" for i in range(20)), "-o", "features.npz")
+    assert done.code == 130
+    with np.load("features.npz") as found:
+        assert found["features"].shape == (16, 1280)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("name", ["features.npy", "features.zarr"])
