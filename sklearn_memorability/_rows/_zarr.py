@@ -60,7 +60,9 @@ class ZarrSource:
                 digest.update(np.ascontiguousarray(self.read(range(start, stop))).data)
             return self.shape, self.array.dtype.str, digest.hexdigest()
         files = (Path(folder, name) for folder, _, names in os.walk(self.path) for name in names)
-        stored = (f for f in files if f.name == "zarr.json" or _CHUNK.fullmatch(f.name))
+        stored = (
+            f for f in files if f.name in {"zarr.json", ".zarray"} or _CHUNK.fullmatch(f.name)
+        )
         return str(self.path), [[str(file), state_of(file)] for file in sorted(stored)]
 
     def _forget(self) -> None:
