@@ -39,7 +39,29 @@ _LISTED = 20
 
 
 class UnreadableImagesWarning(UserWarning):
-    """Images could not be read; their rows are NaN."""
+    """Images could not be read; their rows are NaN.
+
+    Parameters
+    ----------
+    errors : list of ImageReadError
+        One for each such image, in their order.
+
+    Attributes
+    ----------
+    errors : list of ImageReadError
+        As given; each has the attributes ``row``, ``path`` and ``reason``.
+    """
+
+    def __init__(self, errors: list[ImageReadError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        listed = [str(error) for error in self.errors[:_LISTED]]
+        if len(self.errors) > _LISTED:
+            listed.append(f"and {len(self.errors) - _LISTED} more.")
+        head = f"{len(self.errors)} image(s) could not be read; their rows are NaN:"
+        return "\n  ".join([head, *listed])
 
 
 class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -189,7 +211,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if done.errors:
             if self.on_error == "raise":
                 raise done.errors[0]
-            self._warn(done.errors)
+            warnings.warn(UnreadableImagesWarning(done.errors), stacklevel=4)
         return done.rows
 
     def _extract(
@@ -243,17 +265,6 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     continue
                 advance(len(done.rows))
         return Extraction(rows, [error for i in sorted(errors) for error in errors[i]])
-
-    def _warn(self, errors: list[ImageReadError]) -> None:
-        listed = [str(error) for error in errors[:_LISTED]]
-        if len(errors) > _LISTED:
-            listed.append(f"and {len(errors) - _LISTED} more.")
-        warnings.warn(
-            f"{len(errors)} image(s) could not be read; their rows are NaN:\n  "
-            + "\n  ".join(listed),
-            UnreadableImagesWarning,
-            stacklevel=4,
-        )
 
     def _batch_size(self) -> int:
         return suitable_batch_size(self.batch_size, self.device_)

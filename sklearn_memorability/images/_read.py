@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import IO, Any
 
 import numpy as np
@@ -42,7 +42,49 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 class ImageReadError(ValueError):
-    """An image that can't be read; the message names its row and its file."""
+    """An image that can't be read; the message names its row, its file and the reason.
+
+    Parameters
+    ----------
+    reason : str
+        Why it can't be read.
+    row : int, optional
+        Its place among the images asked for, from 0.
+    path : str, optional
+        Its file, where it has one.
+    form : str, optional
+        What it is where it has no file, such as the shape of an array.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.images import ImageReadError, read_image
+    >>> try:
+    ...     read_image("nowhere.jpg", row=3)
+    ... except ImageReadError as error:
+    ...     print(error.row, error.path, error.reason)
+    3 nowhere.jpg the file does not exist.
+    """
+
+    def __init__(
+        self, reason: str, *, row: int | None = None, path: str | None = None, form: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.row = row
+        self.path = path
+        self.form = form
+
+    def __str__(self) -> str:
+        place = "Image" if self.row is None else f"Image in row {self.row}"
+        if self.path:
+            place += f", {self.path!r}"
+        elif self.form:
+            place += f" ({self.form})"
+        return f"{place}: {self.reason}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        facts: dict[str, Any] = {"row": self.row, "path": self.path, "form": self.form}
+        return partial(ImageReadError, **facts), (self.reason,)
 
 
 def read_image(image: ImageLike, *, row: int | None = None) -> Image.Image:
@@ -194,18 +236,17 @@ class ImageContent:
         except Exception as error:
             # Pillow's decoders meet damaged files with errors of many kinds, from
             # OSError to struct.error; all mean the same here.
-            raise ImageReadError(f"{self._name()}: {_reason(error)}") from error
+            raise self._error(_reason(error)) from error
 
-    def _name(self) -> str:
-        place = "Image" if self._row is None else f"Image in row {self._row}"
+    def _error(self, reason: str) -> ImageReadError:
         image: Any = self._image
         # An open file has its path in its name, a picture in its file's name.
         path = image if _is_path(image) else getattr(image, "name", getattr(image, "filename", ""))
         if _is_path(path) and os.fspath(path):
-            return f"{place}, {os.fspath(path)!r}"
-        if hasattr(image, "shape") and hasattr(image, "dtype"):
-            return f"{place} (array of shape {tuple(image.shape)}, dtype {image.dtype})"
-        return place
+            return ImageReadError(reason, row=self._row, path=os.fspath(path))
+        is_array = hasattr(image, "shape") and hasattr(image, "dtype")
+        form = f"array of shape {tuple(image.shape)}, dtype {image.dtype}" if is_array else ""
+        return ImageReadError(reason, row=self._row, form=form)
 
 
 class _RefusedError(ValueError):

@@ -49,9 +49,8 @@ class ClassProbabilityMixin:
             ``return_std`` the standard deviations beside them.
         """
         proba = self.predict_class_proba(X)
-        # A softmax in single precision sums to 1 only nearly, and 1.0000001 is no score.
-        score = np.clip(proba @ self.class_values_, self.class_values_[0], self.class_values_[-1])
-        return (score, self._distributions.std(proba)) if return_std else score
+        scores = self._scores_of(proba)
+        return (scores, self._distributions.std(proba)) if return_std else scores
 
     def predict_class(self, X: Any) -> np.ndarray:
         """Predict the most probable class of each row.
@@ -98,7 +97,7 @@ class ClassProbabilityMixin:
         levels = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
         if levels.ndim != 1 or not ((levels >= 0) & (levels <= 1)).all():
             raise ValueError(f"quantiles={quantiles!r} must be levels in [0, 1].")
-        return self._distributions.quantiles(self.predict_class_proba(X), levels)
+        return self._quantiles_of(self.predict_class_proba(X), levels)
 
     def recalibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the level and the spread of the predictions to other scores.
@@ -157,6 +156,15 @@ class ClassProbabilityMixin:
         )
         self._move_scores(*for_scores)
         return self
+
+    def _scores_of(self, proba: np.ndarray) -> np.ndarray:
+        """Return the scores that class probabilities stand for (Eq. 1)."""
+        # A softmax in single precision sums to 1 only nearly, and 1.0000001 is no score.
+        return np.clip(proba @ self.class_values_, self.class_values_[0], self.class_values_[-1])
+
+    def _quantiles_of(self, proba: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        """Return quantiles of the scores that class probabilities stand for."""
+        return self._distributions.quantiles(proba, levels)
 
     def _move_scores(self, offset: float, slope: float) -> None:
         """Let the classes hold ``offset + slope * score`` for each score they held."""
