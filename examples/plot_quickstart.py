@@ -47,7 +47,7 @@ if arguments.folder is not None:
     except NotADirectoryError as error:
         parser.error(str(error))
     if not pictures:
-        parser.error(f"There are no pictures in {arguments.folder}.")
+        parser.error(f"There are no images in {arguments.folder}.")
 else:
     pictures = list_images(Path(sklearn.datasets.__file__).parent / "images")
 

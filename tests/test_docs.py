@@ -1,74 +1,57 @@
-"""The guides' code runs as written, and their links lead somewhere."""
+"""The documents' code runs as written, and their links lead somewhere.
 
-import contextlib
-import io
+A page's code runs in a folder with ``images/`` (twelve JPEG files) and ``scores.csv``. Lines with
+``>>>`` are doctests; blocks behind ``<!-- run by the tests -->`` are run whole. Other blocks are
+sketches.
+"""
+
+import doctest
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import skimage.data
+from PIL import Image
 
-from sklearn_memorability.features import StoredFeatures
-
-DOCS = Path(__file__).parents[1] / "docs"
-LINKS = [
-    (page.name, link)
-    for page in sorted(DOCS.glob("*.md"))
-    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
-]
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+MARKED = re.compile(r"<!-- run by the tests -->\n```python\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.slow
-def test_the_guide_to_the_regressor_runs_as_written():
-    text = (DOCS / "regression.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 5
-    names, printed = {"__name__": "guide"}, []
-    for block in blocks:
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            exec(compile(block, "regression.md", "exec"), names)
-        printed.append(said.getvalue())
-    assert printed[0].startswith("16 [")
-    assert 0.3 < float(printed[1].split()[-1]) < 0.9
-    # What the comments in the guide promise: nine of ten, and no bias.
-    for coverage in printed[2:4]:
-        assert float(coverage) == pytest.approx(0.9, abs=0.05)
-    assert float(printed[4]) == pytest.approx(0, abs=0.01)
-
-
-@pytest.mark.filterwarnings("ignore:1 image:UserWarning")
-def test_the_guide_to_features_runs_as_written(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def folder_of_images(tmp_path, monkeypatch):
+    """Twelve crops of public-domain photographs, and their scores, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    text = (DOCS / "features.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
-    names = {"__name__": "guide"}
-    for block in blocks:
-        exec(compile(block, "features.md", "exec"), names)
-    shape, readable, cached = capsys.readouterr().out.splitlines()
-    # What the comments in the guide promise.
-    assert shape == "(2, 1280)"
-    assert readable == "[ True  True False]"
-    assert cached == "2 ['efficientnet_lite0']"
+    (tmp_path / "images").mkdir()
+    rows = ["image,score"]
+    sources = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
+    for i in range(12):
+        crop = sources[i % 3][20 * i : 20 * i + 250, 10 * i : 10 * i + 300]
+        Image.fromarray(np.ascontiguousarray(crop)).save(f"images/{i:02}.jpg")
+        rows.append(f"{i:02}.jpg,{0.5 + 0.15 * (i % 3) + 0.01 * i:.2f}")
+    (tmp_path / "scores.csv").write_text("\n".join(rows), encoding="utf-8")
 
 
-def test_the_guide_to_scaling_runs_as_written(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = (DOCS / "scaling.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", text, re.DOTALL)
-    exec(compile(block, "scaling.md", "exec"), {"__name__": "guide"})
-    stored = StoredFeatures("features.zarr")
-    assert (stored.shape, stored.chunk_rows) == ((2, 1280), 128)
-
-
-@pytest.mark.parametrize(("page", "link"), LINKS)
-def test_links_to_files_lead_somewhere(page, link):
-    assert (DOCS / link).is_file()
-
-
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_links_within_a_page_lead_to_a_heading(page):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.usefixtures("folder_of_images")
+def test_code_runs_as_written(page):
     text = page.read_text(encoding="utf-8")
+    names = {"__name__": page.stem}
+    for block in MARKED.findall(text):
+        exec(compile(block, page.name, "exec"), names)
+    # A line of its own with the fence would be taken for output.
+    prompts = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)
+    examples = doctest.DocTestParser().get_doctest(prompts, names, page.name, str(page), 0)
+    assert doctest.DocTestRunner(optionflags=OPTIONS).run(examples).failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
     headings = {
         re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
         for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
@@ -76,36 +59,9 @@ def test_links_within_a_page_lead_to_a_heading(page):
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
 
 
-def test_the_guide_to_captions_runs_as_written(capsys):
-    text = (DOCS / "captions.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    names = {"__name__": "guide"}
-    for block in blocks:
-        exec(compile(block, "captions.md", "exec"), names)
-    shape, *described, model = capsys.readouterr().out.splitlines()
-    assert shape == "(2, 1024)"
-    # What the guide says it tells, and what it misses.
-    china, flower = described
-    assert china.startswith("china.jpg ('A red flower on a plant.'")
-    assert flower.startswith("flower.jpg ('A red flower on a plant.'")
-    assert model == "CaptionEmbedding(with_cnn=True) (-1, 1024)"
-
-
-@pytest.mark.slow
-def test_the_guide_to_the_tables_runs_as_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    text = (DOCS / "experiments.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    names = {"__name__": "guide"}
-    for block in blocks:
-        exec(compile(block, "experiments.md", "exec"), names)
-    printed = capsys.readouterr().out
-    assert printed.startswith("Table 1: pictures of your own")
-    # The same figures as in the README, which come from another program.
-    assert "| CNN                 | SVR            | 0.64          | 0.078 ± 0.032" in printed
-    found = re.search(r"\| CNN +\| MLP, 4 classes \| 0\.65 +\| (\S+) ± (\S+)", printed)
-    # Another version of PyTorch sums in another order.
-    assert [float(number) for number in found.groups()] == pytest.approx([-0.011, 0.039], abs=2e-3)
-    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+def test_the_readme_has_the_two_commands_that_ci_runs():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    run, test = re.findall(r"<!-- run by .ci/run -->\n```bash\n(.*?)```", text, re.DOTALL)
+    assert "examples/plot_quickstart.py" in run
+    assert "pytest" in test
+    assert len(text.splitlines()) <= 120

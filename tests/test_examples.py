@@ -30,12 +30,24 @@ def test_conformal_intervals_hold_about_what_they_say(tmp_path):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_mapie_the_example_names_the_extra():
-    code = (
-        "import runpy, sys; sys.modules['mapie'] = None; sys.argv = ['plot_conformal.py']; "
-        f"runpy.run_path({str(EXAMPLES / 'plot_conformal.py')!r})"
-    )
-    done = _run("-c", code)
-    assert done.returncode == 1
-    assert "pip install 'sklearn-memorability[conformal]'" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("example", ["plot_quickstart.py", "plot_captions.py"])
+def test_examples_say_what_is_wrong_with_a_folder(example, tmp_path):
+    for folder, message in ((tmp_path, "no images in"), (tmp_path / "none", "no folder")):
+        done = _run(EXAMPLES / example, folder)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_captions_example_takes_images_and_captions_of_ones_own(photographs, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "flower.jpg").write_bytes(photographs[1].read_bytes())
+    (tmp_path / "images" / "broken.jpg").write_bytes(b"no image")
+    (tmp_path / "captions.txt").write_text("A flower.\n\nA dog runs.\n", encoding="utf-8")
+    options = ["--captions", tmp_path / "captions.txt", "--output", tmp_path / "captions.png"]
+    done = _run(EXAMPLES / "plot_captions.py", tmp_path / "images", *options)
+    assert done.returncode == 0, done.stderr
+    found = [line.split(maxsplit=1)[-1] for line in done.stdout.splitlines()]
+    assert found[:4] == ["broken.jpg", "flower.jpg", "A flower.", "A dog runs."]
+    assert (tmp_path / "captions.png").stat().st_size > 10_000
+    assert "broken.jpg" in done.stderr
