@@ -96,17 +96,17 @@ def _write_matlab(folder, variables, lines=None):
 
 @pytest.fixture
 def folder(tmp_path):
-    pictures = tmp_path / "10k US Adult Faces Database" / "Face Images"
-    pictures.mkdir(parents=True)
+    images = tmp_path / "10k US Adult Faces Database" / "Face Images"
+    images.mkdir(parents=True)
     (tmp_path / "Memorability Scores").mkdir()
     for name in (*NAMES, "a filler.jpg"):
-        Image.new("RGB", (2, 2)).save(pictures / name)
+        Image.new("RGB", (2, 2)).save(images / name)
     return tmp_path
 
 
 def _check(faces, folder, with_counts=True):
-    pictures = folder / "10k US Adult Faces Database" / "Face Images"
-    assert faces.images == [pictures / name for name in NAMES]
+    images = folder / "10k US Adult Faces Database" / "Face Images"
+    assert faces.images == [images / name for name in NAMES]
     assert faces.target == pytest.approx(HIT_RATES)
     assert faces.score_range == (0, 1)
     if with_counts:
@@ -123,11 +123,11 @@ def test_the_spreadsheet_is_read(folder):
     _check(faces, folder)
     # Spearman-Brown's reliability of .68 is .810; its root is .900.
     assert faces.ceiling == pytest.approx(0.9, abs=5e-4)
-    assert faces.rule == "3 pictures are here; the paper has 2,222."
+    assert faces.rule == "3 images are here; the paper has 2,222."
     assert "may not be redistributed" in faces.DESCR
 
 
-def test_the_matrices_are_read_by_the_pictures_numbers(folder):
+def test_the_matrices_are_read_by_the_images_numbers(folder):
     _write_matlab(folder, COUNTS)
     _check(load_bainbridge(folder), folder)
 
@@ -193,13 +193,13 @@ def test_the_spreadsheet_stands_in_for_missing_names(folder):
 
 def test_names_without_a_header_and_with_odd_bytes(folder):
     name = "Google_Zo\udcebl_oval.jpg"  # As written by a system of the nineties.
-    pictures = folder / "10k US Adult Faces Database" / "Face Images"
-    (pictures / NAMES[2]).rename(pictures / name)
+    images = folder / "10k US Adult Faces Database" / "Face Images"
+    (images / NAMES[2]).rename(images / name)
     _write_matlab(folder, COUNTS)
     text = "\n".join(f"{i},{name}" for i, name in enumerate([*NAMES[:2], name], 1))
     path = folder / "Memorability Scores/target-filenames.txt"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert load_bainbridge(folder).images[2] == pictures / name
+    assert load_bainbridge(folder).images[2] == images / name
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_names_without_a_header_and_with_odd_bytes(folder):
     [
         (["1,a.jpg", "3,b.jpg", "2,c.jpg"], "not the next number.*'3,b.jpg' in row 2"),
         (["Image #,Filename", "1,a.jpg", "2"], "not the next number.*'2' in row 2"),
-        (["1,a.jpg", "2,b.jpg"], "names 2 pictures, but .*mat' has: 3 hits, 3 misses"),
+        (["1,a.jpg", "2,b.jpg"], "names 2 images, but the file of scores has: 3 hits, 3 misses"),
         (["1,a.jpg", "2,a.jpg", "3,b.jpg"], "more than once: 'a.jpg' in rows 1 and 2"),
         (["1,../../x.jpg", "2,a.jpg", "3,b.jpg"], r"outside the folder: '\.\./\.\./x\.jpg'"),
     ],
