@@ -5,7 +5,6 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pytest
 import scipy.io
-from PIL import Image
 
 from sklearn_memorability.datasets import load_bainbridge
 
@@ -32,10 +31,6 @@ ROWS = [
     for i in range(3)
 ]
 
-_TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_PARTS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-
 
 def _write_xlsx(folder, rows):
     # The least that a spreadsheet can be: one sheet with text and numbers.
@@ -50,36 +45,22 @@ def _write_xlsx(folder, rows):
         + "</row>"
         for row in rows
     )
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    parts = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    links = "http://schemas.openxmlformats.org/package/2006/relationships"
     with zipfile.ZipFile(folder / "Memorability Scores/memorability-scores.xlsx", "w") as file:
         file.writestr(
-            "[Content_Types].xml",
-            '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-            '<Default Extension="rels" '
-            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-            f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPES}.sheet.main+xml"/>'
-            f'<Override PartName="/xl/worksheets/sheet1.xml" '
-            f'ContentType="{_TYPES}.worksheet+xml"/></Types>',
-        )
-        relations = "http://schemas.openxmlformats.org/package/2006/relationships"
-        file.writestr(
-            "_rels/.rels",
-            f'<Relationships xmlns="{relations}"><Relationship Id="rId1" '
-            f'Type="{_PARTS}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        )
-        file.writestr(
             "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{relations}"><Relationship Id="rId1" '
-            f'Type="{_PARTS}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+            f'<Relationships xmlns="{links}"><Relationship Id="rId1" '
+            f'Type="{parts}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
         )
         file.writestr(
             "xl/workbook.xml",
-            f'<workbook xmlns="{_MAIN}" xmlns:r="{_PARTS}"><sheets>'
+            f'<workbook xmlns="{main}" xmlns:r="{parts}"><sheets>'
             '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
         )
-        file.writestr(
-            "xl/worksheets/sheet1.xml",
-            f'<worksheet xmlns="{_MAIN}"><sheetData>{cells}</sheetData></worksheet>',
-        )
+        sheet = f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
+        file.writestr("xl/worksheets/sheet1.xml", sheet)
 
 
 def _write_matlab(folder, variables, lines=None):
@@ -95,12 +76,9 @@ def _write_matlab(folder, variables, lines=None):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    images = tmp_path / "10k US Adult Faces Database" / "Face Images"
-    images.mkdir(parents=True)
+def folder(tmp_path, put_images):
+    put_images(tmp_path / "10k US Adult Faces Database" / "Face Images", [*NAMES, "a filler.jpg"])
     (tmp_path / "Memorability Scores").mkdir()
-    for name in (*NAMES, "a filler.jpg"):
-        Image.new("RGB", (2, 2)).save(images / name)
     return tmp_path
 
 
@@ -132,22 +110,16 @@ def test_the_matrices_are_read_by_the_images_numbers(folder):
     _check(load_bainbridge(folder), folder)
 
 
-def test_a_structure_of_matrices_is_read(folder):
+def test_structures_are_read(folder, structs):
     names = ("Hits", "Misses", "FalseAlarms", "CorrectRejections")
-    structure = np.empty((1, 1), dtype=[(name, object) for name in names])
-    structure[0, 0] = tuple(np.array(counts)[:, None] for counts in COUNTS.values())
-    _write_matlab(folder, {})
-    scipy.io.savemat(folder / "Memorability Scores/memorability-scores.mat", {"scores": structure})
-    _check(load_bainbridge(folder), folder)
-
-
-def test_a_row_of_structures_is_read(folder):
-    rows = np.empty((1, 3), dtype=[(name, object) for name in COUNTS])
-    for i in range(3):
-        rows[0, i] = tuple(COUNTS[name][i] for name in COUNTS)
-    _write_matlab(folder, {})
-    scipy.io.savemat(folder / "Memorability Scores/memorability-scores.mat", {"faces": rows})
-    _check(load_bainbridge(folder), folder)
+    columns = [np.array(counts)[:, None] for counts in COUNTS.values()]
+    of_matrices = structs([dict(zip(names, columns, strict=True))])
+    in_a_row = structs([{name: COUNTS[name][i] for name in COUNTS} for i in range(3)])
+    for structure in (of_matrices, in_a_row):
+        _write_matlab(folder, {})
+        path = folder / "Memorability Scores/memorability-scores.mat"
+        scipy.io.savemat(path, {"scores": structure})
+        _check(load_bainbridge(folder), folder)
 
 
 def test_rates_do_where_there_are_no_counts(folder):
