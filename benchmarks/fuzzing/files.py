@@ -3,9 +3,7 @@
 import io
 import json
 import sqlite3
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -23,7 +21,6 @@ from torch import nn
 
 from fuzzing.reader import BrokenPromiseError, Reader
 from sklearn_memorability.captions import VisualSemanticEmbedding
-from sklearn_memorability.datasets._unpack import unpack
 from sklearn_memorability.experiments._runs import Runs, _file
 from sklearn_memorability.features import FeatureCache, _cache_file
 from sklearn_memorability.features._backbones import StateDictLoader
@@ -237,43 +234,6 @@ def read_cache(variant: str, data: bytes, folder: Path) -> None:
     cache.prune(network="n", max_bytes=10)
 
 
-def archives() -> Mapping[str, bytes]:
-    """Return archives of all kinds."""
-    files = {"a/b.txt": b"b" * 600, "c.txt": b"c", "d/": b""}
-    found = {}
-    for mode, name in (("w", "tar"), ("w:gz", "tgz")):
-        for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
-            buffer = io.BytesIO()
-            with tarfile.open(fileobj=buffer, mode=mode, format=form) as tape:
-                for member, content in files.items():
-                    info = tarfile.TarInfo(member.rstrip("/") + ("é" * 60 if content else ""))
-                    info.size, info.type = len(content), b"5" if not content else b"0"
-                    tape.addfile(info, io.BytesIO(content))
-            found[f"{form}.{name}"] = buffer.getvalue()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, content in files.items():
-            archive.writestr(member, content)
-    return {**found, "zip": buffer.getvalue()}
-
-
-def read_archive(variant: str, data: bytes, folder: Path) -> None:
-    """Unpack an archive; what comes out must lie in its folder and be plain."""
-    archive = folder / f"set.{variant}"
-    archive.write_bytes(data)
-    target = folder / "inner" / "set"
-    target.parent.mkdir()
-    try:
-        unpack(archive, target, progressbar=False)
-    finally:
-        there = sorted(path.name for path in folder.iterdir())
-        inside = [path.name for path in target.parent.iterdir()]
-        if there != sorted(["inner", archive.name]) or not set(inside) <= {"set"}:
-            raise BrokenPromiseError(f"unpacking left {there} and {inside}")
-        if any(path.is_symlink() for path in target.rglob("*")):
-            raise BrokenPromiseError("unpacking made a link")
-
-
 def trials() -> Mapping[str, bytes]:
     """Return the file of a search."""
     with tempfile.TemporaryDirectory() as folder:
@@ -319,7 +279,6 @@ FILES = [
     Reader("embedding", embeddings, read_embedding),
     Reader("released", released, read_released),
     Reader("cache", caches, read_cache),
-    Reader("archive", archives, read_archive),
     Reader("trials", trials, read_trials),
     Reader("predictions", predictions, read_predictions, allowed=()),
 ]

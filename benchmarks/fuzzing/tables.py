@@ -1,12 +1,9 @@
-"""Readers of tables, MATLAB's files, spreadsheets and records of published sets."""
+"""Readers of tables of published sets."""
 
 import io
-import json
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import scipy.io
@@ -14,11 +11,6 @@ import scipy.io
 from fuzzing.reader import BrokenPromiseError, Reader
 from sklearn_memorability import datasets
 from sklearn_memorability.cli._scored import Columns, load_scored
-from sklearn_memorability.datasets import _record, _remote
-from sklearn_memorability.datasets._download import ResumingDownloader
-from sklearn_memorability.datasets._osf import API, osf_files
-
-_URL, _PAGE = "https://x.org/a.txt", f"{API}/nodes/abcde/files/1/"
 
 
 def _csv(*rows: str) -> bytes:
@@ -147,52 +139,6 @@ def matlab() -> Mapping[str, bytes]:
     }
 
 
-def spreadsheets() -> Mapping[str, bytes]:
-    """Return the least that a spreadsheet can be; one has cells that say where they are."""
-    return {"xlsx": _spreadsheet(placed=False), "placed": _spreadsheet(placed=True)}
-
-
-def _spreadsheet(*, placed: bool) -> bytes:
-    formats = "http://schemas.openxmlformats.org"
-    types = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-    links = f"{formats}/officeDocument/2006/relationships"
-    package = f"{formats}/package/2006"
-    main = f"{formats}/spreadsheetml/2006/main"
-    rows = [["Filename", "Hit Rate (HR)", "False Alarm Rate (FAR)"]]
-    rows += [["a.jpg", 0.5, 0.1], ["b.jpg", 0.25, 0]]
-    sheet = ""
-    for i, row in enumerate(rows, 1):
-        cells = ""
-        for letter, cell in zip("ABC", row, strict=True):
-            place = f' r="{letter}{i}"' if placed else ""
-            is_text = isinstance(cell, str)
-            kind = ' t="inlineStr"' if is_text else ""
-            content = f"<is><t>{cell}</t></is>" if is_text else f"<v>{cell}</v>"
-            cells += f"<c{place}{kind}>{content}</c>"
-        sheet += f'<row r="{i}">{cells}</row>' if placed else f"<row>{cells}</row>"
-    parts = {
-        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
-        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        f'<Override PartName="/xl/workbook.xml" ContentType="{types}.sheet.main+xml"/>'
-        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{types}.worksheet+xml"/>'
-        "</Types>",
-        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
-        f'Type="{links}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{links}"><sheets>'
-        '<sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
-        f'<Relationship Id="r1" Type="{links}/worksheet" Target="worksheets/sheet1.xml"/>'
-        "</Relationships>",
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData>'
-        "</worksheet>",
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in parts.items():
-            archive.writestr(name, text)
-    return buffer.getvalue()
-
-
 _MATLAB = dict(matlab())
 
 
@@ -220,44 +166,6 @@ def read_table(variant: str, data: bytes, folder: Path) -> None:
     _check(load(root), root)
 
 
-def read_matlab(variant: str, data: bytes, folder: Path) -> None:
-    """Load a set by its MATLAB file."""
-    root = folder / "set"
-    if variant in ("responses", "pixels", "places"):
-        files = {**_MATLAB, variant: data}
-        _put(root, "Data/Experiment data/sorted_target_data.mat", files["responses"])
-        _put(root, "Data/Image data/target_images.mat", files["pixels"])
-        _put(root, "Data/Image data/SUN_urls.mat", files["places"])
-        if variant == "places":  # written already
-            for name in ("0001_a_crop.png", "0002_b_crop.png"):
-                _put(root, f"pictures/{name}")
-        found = datasets.load_isola(root)
-    elif variant == "figrim":
-        for name in "ab":
-            _put(root, f"Targets/abbey/{name}.jpg")
-        _put(root, "allImages_release.mat", data)
-        found = datasets.load_figrim(root, correction="difference")
-    elif variant == "charts":
-        for name in "ab":
-            _put(root, f"{name}.png")
-        _put(root, "targets410_metadata.mat", data)
-        found = datasets.load_massvis(root, download_if_missing=False)
-    else:
-        _faces(root)
-        _put(root, "Memorability Scores/memorability-scores.mat", data)
-        _put(root, "Memorability Scores/target-filenames.txt", b"1,a.jpg\n2,b.jpg\n")
-        found = datasets.load_bainbridge(root, correction="balanced_accuracy")
-    _check(found, root)
-
-
-def read_spreadsheet(variant: str, data: bytes, folder: Path) -> None:
-    """Load faces by their spreadsheet."""
-    root = folder / "set"
-    _faces(root)
-    _put(root, "Memorability Scores/memorability-scores.xlsx", data)
-    _check(datasets.load_bainbridge(root), root)
-
-
 def _faces(root: Path) -> None:
     for name in "ab":
         _put(root, f"10k US Adult Faces Database/Face Images/{name}.jpg")
@@ -279,88 +187,6 @@ def _check(found: Any, root: Path) -> None:
             raise BrokenPromiseError(f"scores {target!r:.200} are not in {found.score_range}")
 
 
-def records() -> Mapping[str, bytes]:
-    """Return what is known of downloads, and what a service tells of its files."""
-    entry = {"url": _URL, "sha256": "0" * 64, "size": 3, "when": "2026-01-01T00:00:00+00:00"}
-    file = {
-        "attributes": {"kind": "file", "name": "a", "size": 3, "extra": {"hashes": {"md5": "0"}}},
-        "links": {"download": _URL},
-    }
-    inner = {"links": {"related": {"href": _PAGE}}}
-    place = {"attributes": {"kind": "folder", "name": "f"}, "relationships": {"files": inner}}
-    listed = {"data": [file, place], "links": {"next": None}}
-    return {
-        "downloads": json.dumps({"a.txt": entry, "set.zip": entry}).encode(),
-        "part": json.dumps({"url": _URL, "validator": '"1"', "total": 3}).encode(),
-        "osf": json.dumps(listed).encode(),
-    }
-
-
-class _Answers:
-    """A session that gives the same answer to all."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __enter__(self) -> "_Answers":
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        pass
-
-    def mount(self, *arguments: object) -> None:
-        pass
-
-    def get(self, address: object, **options: object) -> "_Answers":
-        if not isinstance(address, str):
-            raise BrokenPromiseError(f"{address!r} is asked for")
-        if address == _PAGE:  # the folder in the list
-            self._data = b'{"data": [], "links": {}}'
-        return self
-
-    def raise_for_status(self) -> None:
-        pass
-
-    def json(self) -> Any:
-        return json.loads(self._data)
-
-
-def read_record(variant: str, data: bytes, folder: Path) -> None:
-    """Look up what is known of downloads."""
-    if variant == "osf":
-        with mock.patch("requests.Session", side_effect=lambda: _Answers(data)):
-            osf_files("abcde", delay=0)
-            _remote._on_osf(_remote.RemoteFile("a", "osf:abcde"), n_retries=0, delay=0)
-        return
-    if variant == "part":
-        part = folder / "a.txt.part"
-        part.write_bytes(b"abc")
-        part.with_name("a.txt.part.json").write_bytes(data)
-        downloader = ResumingDownloader(part, n_retries=0, progressbar=False)
-        known = downloader._known(_URL)
-        if known and (part.stat().st_size == known.get("total")):
-            downloader(_URL, str(folder / "a.txt"))
-        return
-    home = folder / "memorability" / "set"
-    home.mkdir(parents=True)
-    (home / "downloads.json").write_bytes(data)
-    (home / "a.txt").write_bytes(b"abc")
-    _record.recorded(home / "a.txt")
-    _record.recorded_hash(home / "set.zip")
-    file = _remote.RemoteFile("a.txt", _URL)
-    try:
-        _remote.fetch_files("set", [file], data_home=folder, download_if_missing=False)
-    except OSError as error:
-        if "a.txt" not in str(error):
-            raise
-    _record.record(home / "a.txt", _URL)
-    if _record.recorded(home / "a.txt").get("size") != 3:
-        raise BrokenPromiseError("what was recorded is not found again")
-
-
 TABLES = [
     Reader("tables", lambda: {name: row[1] for name, row in _TABLES.items()}, read_table),
-    Reader("matlab", matlab, read_matlab),
-    Reader("spreadsheet", spreadsheets, read_spreadsheet),
-    Reader("records", records, read_record),
 ]

@@ -3,15 +3,24 @@
 from sklearn_memorability.datasets._bainbridge import load_bainbridge
 from sklearn_memorability.datasets._figrim import fetch_figrim, load_figrim
 from sklearn_memorability.datasets._folder import load_image_folder
-from sklearn_memorability.datasets._gygli import load_gygli
-from sklearn_memorability.datasets._interestingness import load_flickr, load_mediaeval
 from sklearn_memorability.datasets._isola import fetch_isola, load_isola
 from sklearn_memorability.datasets._lamem import fetch_lamem, load_lamem
 from sklearn_memorability.datasets._massvis import load_massvis
 from sklearn_memorability.datasets._memcat import fetch_memcat, load_memcat
-from sklearn_memorability.datasets._requested import load_cohendet, load_dubey, load_libkuman
-from sklearn_memorability.datasets._things import load_things_concepts, load_things_photographs
-from sklearn_memorability.datasets._things_images import fetch_things, load_things
+from sklearn_memorability.datasets._requested import (
+    load_cohendet,
+    load_dubey,
+    load_flickr,
+    load_gygli,
+    load_libkuman,
+    load_mediaeval,
+)
+from sklearn_memorability.datasets._things import (
+    fetch_things,
+    load_things,
+    load_things_concepts,
+    load_things_photographs,
+)
 
 __all__ = [
     "fetch_figrim",

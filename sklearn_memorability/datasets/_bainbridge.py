@@ -7,23 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.datasets._bunch import picture_set
-from sklearn_memorability.datasets._by_request import RequestedSet, read_counts
-from sklearn_memorability.datasets._counts import scores_from_counts
-from sklearn_memorability.datasets._matlab import read_matlab
-from sklearn_memorability.datasets._spreadsheet_check import check_spreadsheet
-from sklearn_memorability.datasets._tables import read_scores, refuse
-
-_SCORES = "Memorability Scores"
-_PICTURES = Path("10k US Adult Faces Database", "Face Images")
-_MATLAB, _SPREADSHEET, _NAMES = (
-    "memorability-scores.mat",
-    "memorability-scores.xlsx",
-    "target-filenames.txt",
+from sklearn_memorability.datasets._base import (
+    COUNTS,
+    check_correction,
+    read_matlab,
+    scores_from_counts,
 )
-_COUNTS = ("hits", "misses", "false_alarms", "correct_rejections")
+from sklearn_memorability.datasets._requested import REQUESTED
+from sklearn_memorability.datasets._tables import find_images, read_counts, read_scores, refuse
+
+_FACES = REQUESTED["bainbridge"]
 _RATES = ("Hit Rate (HR)", "False Alarm Rate (FAR)")
-_KNOWN = {
+# Names differ in case, blanks and underscores between the files.
+_COLUMNS = {
     "filename": "Filename",
     "hits": "hits",
     "misses": "misses",
@@ -32,30 +28,7 @@ _KNOWN = {
     **dict.fromkeys(("hitratehr", "hitrate", "hr"), _RATES[0]),
     **dict.fromkeys(("falsealarmratefar", "falsealarmrate", "far"), _RATES[1]),
 }
-
-BAINBRIDGE = RequestedSet(
-    name="The 10k US Adult Faces Database",
-    ask="fill in the form at https://wilmabainbridge.com/facememorability2.html",
-    layout=f"'{_PICTURES.as_posix()}' with the pictures, and '{_SCORES}' with "
-    f"{_MATLAB!r} and {_NAMES!r}, or with {_SPREADSHEET!r}",
-    n_images=2222,
-    DESCR="""
-The memorability of faces
--------------------------
-:Pictures: 2,222 photographs of faces, the targets of the 10k US Adult Faces Database
-:Target: hit rate of the recognition game on Amazon Mechanical Turk: a face came back 91 to
-    109 pictures later (about 80 responses a face); corrected for false alarms if asked for
-:Consistency: .68, Spearman correlation between the hit rates of two halves of the people
-:Terms: for research; the faces may not be redistributed, and publications show those of a
-    small set made for that. The database is had by form
-    (https://wilmabainbridge.com/facememorability2.html)
-
-References
-----------
-W. A. Bainbridge, P. Isola, A. Oliva, "The intrinsic memorability of face photographs",
-Journal of Experimental Psychology: General 142(4), 2013.
-""",
-)
+_Columns = dict[str, Sequence[Any]]
 
 
 def load_bainbridge(
@@ -65,9 +38,9 @@ def load_bainbridge(
     return_X_y: bool = False,
     as_frame: bool = False,
 ) -> Any:
-    """Load the memorability of 2,222 photographs of faces (Bainbridge et al. 2013).
+    """Load the memorability of 2,222 images of faces (Bainbridge et al. 2013).
 
-    The 10k US Adult Faces Database is had by form from
+    To get the 10k US Adult Faces Database, fill in the form at
     https://wilmabainbridge.com/facememorability2.html.
 
     Parameters
@@ -85,20 +58,18 @@ def load_bainbridge(
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
         Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-        Needs pandas.
 
     Returns
     -------
     sklearn.utils.Bunch or tuple
-        With ``images``, a list of :class:`pathlib.Path`; ``target``, the scores;
-        ``counts`` and ``weights``, the number of responses (None where the file has rates
-        alone); ``score_range``, ``consistency`` and ``ceiling`` (of uncorrected scores),
-        ``target_names``, ``rule``, ``frame`` and ``DESCR``.
+        With ``images``; ``target``, the scores; ``counts`` and ``weights``, the number of
+        responses (None where the file has rates alone); ``score_range``, ``consistency``
+        and ``ceiling`` (of uncorrected scores), ``rule`` and ``DESCR``.
 
     Raises
     ------
     NotADirectoryError, FileNotFoundError
-        If there is no such folder, or files or pictures are missing from it.
+        If there is no such folder, or files or images are missing from it.
     ValueError
         If ``correction`` is unknown, or a file isn't what it should be.
     ImportError
@@ -111,91 +82,72 @@ def load_bainbridge(
     >>> len(faces.images), faces.weights.mean().round()  # doctest: +SKIP
     (2222, np.float64(80.0))
     """
-    root = BAINBRIDGE.folder(folder)
-    names, columns = _read(root / _SCORES)
-    if not names:
-        raise ValueError(f"{os.fspath(root / _SCORES)!r} names no faces. {BAINBRIDGE.way_out}")
-    counts = None
-    if set(_COUNTS) <= set(columns):
-        counts = {name: read_counts(columns[name], name) for name in _COUNTS}
-        shown = counts
+    score_range = check_correction(correction)
+    root = _FACES.folder(folder)
+    names, columns = _read(root / "Memorability Scores")
+    known = set(COUNTS) <= set(columns)
+    if known:
+        counts = {name: read_counts(columns[name], name) for name in COUNTS}
     else:
         hit, false_alarm = (read_scores(columns[rate], rate, (0.0, 1.0)) for rate in _RATES)
         # Rates are the counts of a face that was shown once.
-        shown = dict(zip(_COUNTS, (hit, 1 - hit, false_alarm, 1 - false_alarm), strict=True))
-    target, score_range = scores_from_counts(shown, correction, names)
-    images = BAINBRIDGE.pictures(root / _PICTURES, names, "Filename")
-    return picture_set(
-        images=images,
-        target=target,
+        counts = dict(zip(COUNTS, (hit, 1 - hit, false_alarm, 1 - false_alarm), strict=True))
+    images = root / "10k US Adult Faces Database" / "Face Images"
+    return _FACES.image_set(
+        find_images(images, names, "Filename", _FACES.way_out),
+        scores_from_counts(counts, correction),
         score_range=score_range,
-        DESCR=BAINBRIDGE.DESCR,
-        counts=counts,
+        counts=counts if known else None,
         consistency=0.68 if correction == "none" else None,
-        rule=BAINBRIDGE.rule_for(len(images)),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
 
 
-def _read(folder: Path) -> tuple[list[str], dict[str, Sequence[Any]]]:
-    matlab, spreadsheet, names = folder / _MATLAB, folder / _SPREADSHEET, folder / _NAMES
+def _read(folder: Path) -> tuple[list[str], _Columns]:
+    """Return the names and columns of the MATLAB file, or of the spreadsheet in its place."""
+    matlab = folder / "memorability-scores.mat"
+    spreadsheet = folder / "memorability-scores.xlsx"
+    names = folder / "target-filenames.txt"
     if matlab.is_file() and (names.is_file() or not spreadsheet.is_file()):
         columns = _from_matlab(matlab)
-        if _is_enough(columns):
-            return _with_names(matlab, columns, BAINBRIDGE.file(names))
+        if _has_scores(columns):
+            return _target_names(_FACES.file(names), columns), columns
         if not spreadsheet.is_file():
             raise ValueError(
-                f"{os.fspath(matlab)!r} has neither {', '.join(_COUNTS)} nor rates under names "
-                f"that are understood. Put {_SPREADSHEET!r} beside it."
+                f"{os.fspath(matlab)!r} has neither {', '.join(COUNTS)} nor rates under names "
+                f"that are understood. Put {spreadsheet.name!r} beside it."
             )
-    columns = _from_spreadsheet(BAINBRIDGE.file(spreadsheet))
-    if "Filename" not in columns or not _is_enough(columns):
+    columns = _from_spreadsheet(_FACES.file(spreadsheet))
+    if "Filename" not in columns or not _has_scores(columns):
         raise ValueError(
             f"{os.fspath(spreadsheet)!r} lacks the columns 'Filename', {', '.join(_RATES)}, so "
-            f"it is not the table of scores. {BAINBRIDGE.way_out}"
+            f"it is not the table of scores. {_FACES.way_out}"
         )
-    return [str(name) for name in columns.pop("Filename")], columns
+    return [str(name) for name in columns["Filename"]], columns
 
 
-def _is_enough(columns: dict[str, Sequence[Any]]) -> bool:
-    return set(_COUNTS) <= set(columns) or set(_RATES) <= set(columns)
+def _has_scores(columns: _Columns) -> bool:
+    return set(COUNTS) <= set(columns) or set(_RATES) <= set(columns)
 
 
-def _from_matlab(path: Path) -> dict[str, Sequence[Any]]:
+def _from_matlab(path: Path) -> _Columns:
     # One structure of matrices, as the database's README says, or the matrices themselves.
-    found: dict[str, Sequence[Any]] = {}
+    columns: _Columns = {}
     for name, value in read_matlab(path).items():
         fields = getattr(getattr(value, "dtype", None), "names", None)
         parts = {field: value[field] for field in fields} if fields else {name: value}
         for field, part in parts.items():
-            column = _known(field)
-            if column:
-                array = np.asarray(part)
-                # The one element of a structure holds its matrix as an object.
-                matrix = array.item() if array.dtype == object and array.ndim == 0 else array
-                found.setdefault(column, list(np.ravel(matrix)))
-    return found
+            array = np.asarray(part)
+            # The one element of a structure holds its matrix as an object.
+            matrix = array.item() if array.dtype == object and array.ndim == 0 else array
+            columns[_column(field)] = list(np.ravel(matrix))
+    return columns
 
 
-def _with_names(
-    matlab: Path, columns: dict[str, Sequence[Any]], path: Path
-) -> tuple[list[str], dict[str, Sequence[Any]]]:
-    names = _target_names(path)
-    refuse(
-        (
-            f"{len(values)} {column}"
-            for column, values in columns.items()
-            if len(values) != len(names)
-        ),
-        f"{os.fspath(path)!r} names {len(names)} pictures, but {os.fspath(matlab)!r} has",
-    )
-    return names, columns
-
-
-def _target_names(path: Path) -> list[str]:
-    # Lines of a number, from 1 up, and a file name, under a header. Bytes that are not UTF-8
-    # are kept as the operating system's names keep them.
+def _target_names(path: Path, columns: _Columns) -> list[str]:
+    """Return the names in a file of numbered lines, which must be as many as the scores."""
+    # Bytes that are not UTF-8 are kept as the operating system's names keep them.
     text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     lines = [line.partition(",") for line in text.splitlines() if line.strip()]
     if lines and not lines[0][0].strip().isdigit():
@@ -208,35 +160,34 @@ def _target_names(path: Path) -> list[str]:
         ),
         f"{os.fspath(path)!r} has lines that are not the next number and a file name",
     )
+    refuse(
+        (
+            f"{len(columns[c])} {c}"
+            for c in (*COUNTS, *_RATES)
+            if len(columns.get(c, lines)) != len(lines)
+        ),
+        f"{os.fspath(path)!r} names {len(lines)} images, but the file of scores has",
+    )
     return [name.strip() for _, _, name in lines]
 
 
-def _from_spreadsheet(path: Path) -> dict[str, Sequence[Any]]:
+def _from_spreadsheet(path: Path) -> _Columns:
     try:
-        from python_calamine import CalamineWorkbook
+        from python_calamine import CalamineError, CalamineWorkbook
     except ImportError as error:
         raise ImportError(
             f"Reading {os.fspath(path)!r} needs python-calamine: "
-            f'pip install "sklearn-memorability[datasets]". {_MATLAB!r} and {_NAMES!r} beside '
-            "it need no other package."
+            'pip install "sklearn-memorability[datasets]". The MATLAB file and '
+            "'target-filenames.txt' beside it need no other package."
         ) from error
     try:
-        check_spreadsheet(path)
         with CalamineWorkbook.from_path(path) as workbook:
-            rows = workbook.get_sheet_by_index(0).to_python()
-    except Exception as error:  # of zip files, of their parts and of the reader
+            header, *rows = workbook.get_sheet_by_index(0).to_python() or [[]]
+    except CalamineError as error:
         raise ValueError(f"{os.fspath(path)!r} can't be read as a spreadsheet: {error}") from error
-    if not rows:
-        return {}
-    header, *body = rows
-    body = [row for row in body if any(cell != "" for cell in row)]
-    return {
-        column: [row[i] for row in body]
-        for i, column in enumerate(map(_known, map(str, header)))
-        if column
-    }
+    rows = [row for row in rows if any(cell != "" for cell in row)]
+    return {_column(str(name)): [row[i] for row in rows] for i, name in enumerate(header)}
 
 
-def _known(name: str) -> str | None:
-    # Names differ in case, blanks and underscores between the files.
-    return _KNOWN.get("".join(filter(str.isalnum, name)).lower())
+def _column(name: str) -> str:
+    return _COLUMNS.get("".join(filter(str.isalnum, name)).lower(), name)

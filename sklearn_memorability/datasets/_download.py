@@ -1,194 +1,290 @@
-"""One file over HTTP, broken off and gone on with: a downloader for pooch."""
+"""Files of published sets: downloaded once, checked, unpacked, kept in one folder a set."""
 
 import errno
-import json
-import logging
+import gzip
 import os
+import re
 import shutil
+import tarfile
 import time
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sklearn.datasets import get_data_home
 from tqdm.auto import tqdm
 
-logger = logging.getLogger(__name__)
+from sklearn_memorability._utils._files import locked
 
-_CONNECT, _READ = 15.0, 60.0  # seconds
-# What a broken connection loses at most.
-_CHUNK = 1 << 16
-_LONGEST_DELAY = 60.0
-# Too many requests, and a server's own passing troubles.
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_OSF = "https://api.osf.io/v2"
+_TIMEOUT = (15.0, 60.0)  # seconds, to connect and to read
+_CHUNK = 1 << 16  # bytes that a broken connection loses at most
 
 
-class ResumingDownloader:
-    """Download to ``<name>.part``, going on where an earlier attempt was broken off.
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a set: name, address, hash as pooch writes it; an archive may have a password.
 
-    pooch calls it with an address and a temporary file, which it checks and moves to its
-    place. The part is only gone on with if the server says that the file is still the
-    same (an ``ETag``, or the date of its last change) and gives ranges of it.
-
-    Parameters
-    ----------
-    part : pathlib.Path
-        Where the part is kept; what is known of it goes to ``<name>.part.json`` beside.
-    size : int, optional
-        The size that the whole should have, where the server doesn't tell.
-    n_retries : int, default=3
-        How often to try again after a broken connection or a server's passing trouble.
-    delay : float, default=1.0
-        Seconds to wait before that, doubled each time.
-    progressbar : bool, default=True
-        Whether to show progress where the output is a terminal.
+    ``osf:<node>`` is the file of this name in a project of the Open Science Framework.
     """
 
-    def __init__(
-        self,
-        part: Path,
-        *,
-        size: int | None = None,
-        n_retries: int = 3,
-        delay: float = 1.0,
-        progressbar: bool = True,
-    ) -> None:
-        self.part = part
-        self.note = part.with_name(part.name + ".json")
-        self.size = size
-        self.n_retries = n_retries
-        self.delay = delay
-        self.progressbar = progressbar
+    name: str
+    url: str
+    known_hash: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def kept_as(self) -> str:
+        """The file's name, or that of the folder to which an archive is unpacked."""
+        return re.sub(r"\.(zip|tar\.gz)$", "", self.name)
+
+
+def fetch_files(
+    dataset: str,
+    files: Sequence[RemoteFile],
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    n_retries: int = 3,
+    delay: float = 1.0,
+) -> Path:
+    """Return the folder with a set's files; download and unpack those that are not there.
+
+    A file gets its name when it is whole and checked, so one that is there needs no second look.
+    """
+    folder = Path(get_data_home(data_home)) / "memorability" / dataset
+    if all((folder / file.kept_as).exists() for file in files):
+        return folder
+    missing = [
+        f"{file.name} from {file.url.replace('osf:', 'https://osf.io/')}"
+        for file in files
+        if not ((folder / file.kept_as).exists() or (folder / file.name).exists())
+    ]
+    if missing and not download_if_missing:
+        raise OSError(
+            f"Files are missing from {os.fspath(folder)!r}. Call with download_if_missing=True, "
+            f"or put them there yourself: {'; '.join(missing)}."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        for file in files:
+            path, kept = folder / file.name, folder / file.kept_as
+            if kept.exists():
+                continue
+            if not path.exists():
+                _download(path, file, n_retries, delay)
+            if path != kept:
+                unpack(path, kept, file.password)
+                path.unlink()
+    return folder
+
+
+def _download(path: Path, file: RemoteFile, n_retries: int, delay: float) -> None:
+    """Download a file through pooch, which checks its hash."""
+    try:
+        import pooch
+        import requests
+    except ImportError as error:
+        raise ImportError(
+            'Downloading needs pooch: pip install "sklearn-memorability[datasets]"'
+        ) from error
+    url, known_hash = file.url, file.known_hash
+    try:
+        if url.startswith("osf:"):
+            url, known_hash = _find_on_osf(url.removeprefix("osf:"), file.name, n_retries, delay)
+        downloader = _ResumingDownloader(path, n_retries, delay)
+        pooch.retrieve(url, known_hash, fname=path.name, path=path.parent, downloader=downloader)
+    except requests.RequestException as error:
+        raise OSError(
+            f"{file.name!r} could not be downloaded from {url} ({error}). Call again, which goes "
+            f"on where it broke off, or put the file at {os.fspath(path)!r} yourself."
+        ) from error
+
+
+class _ResumingDownloader:
+    """Downloader for pooch: keeps what came in a part file and goes on with it.
+
+    It goes on if the server gives ranges and says, by ETag or date, that the file is the same.
+    """
+
+    def __init__(self, path: Path, n_retries: int, delay: float) -> None:
+        self.part = path.with_name(f"{path.name}.part")
+        self.version = path.with_name(f"{path.name}.part.version")
+        self.n_retries, self.delay = n_retries, delay
 
     def __call__(self, url: str, output_file: str, pooch: Any = None) -> None:
-        """Put the whole file at ``output_file``.
-
-        Raises
-        ------
-        requests.RequestException
-            If the server refuses, or the connection fails once too often.
-        OSError
-            If the disk is full. What was downloaded is kept and gone on with.
-        """
-        import requests
-
-        failures, furthest = 0, self._have()
-        while True:
-            try:
-                self._transfer(url)
-                break
-            except (
-                requests.ConnectionError,
-                requests.Timeout,
-                requests.exceptions.ChunkedEncodingError,
-            ) as error:
+        failures, furthest = 0, self._size()
+        with _session(self.n_retries, self.delay) as session:
+            while (error := self._transfer(session, url)) is not None:
                 # Progress earns new attempts: a long download may break off often.
-                failures = 1 if self._have() > furthest else failures + 1
-                furthest = max(furthest, self._have())
+                failures = 1 if self._size() > furthest else failures + 1
+                furthest = max(furthest, self._size())
                 if failures > self.n_retries:
-                    raise
-                pause = min(self.delay * 2 ** (failures - 1), _LONGEST_DELAY)
-                logger.info("%s; trying %s again in %g s", error, url, pause)
-                time.sleep(pause)
+                    raise error
+                time.sleep(min(self.delay * 2 ** (failures - 1), 60))
         os.replace(self.part, output_file)
-        self.note.unlink(missing_ok=True)
+        self.version.unlink(missing_ok=True)
 
-    def _have(self) -> int:
+    def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _known(self, url: str) -> dict[str, Any]:
-        """Return what is known of the part: nothing, if it can't be gone on with."""
-        try:
-            known = json.loads(self.note.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return known if isinstance(known, dict) and known.get("url") == url else {}
-
-    def _transfer(self, url: str) -> None:
+    def _transfer(self, session: Any, url: str) -> Exception | None:
+        """Append what is missing to the part; return what broke the connection, if it broke."""
         import requests
 
-        have, known = self._have(), self._known(url)
-        if have and have == known.get("total"):
-            return  # broken off after the last byte
+        have = self._size()
+        version = self.version.read_text(encoding="utf-8") if self.version.exists() else ""
         # Compressed on its way, a file has other bytes than its ranges and its hash.
         headers = {"Accept-Encoding": "identity"}
-        if have and known.get("validator"):
-            headers |= {"Range": f"bytes={have}-", "If-Range": known["validator"]}
-        with requests.get(url, headers=headers, stream=True, timeout=(_CONNECT, _READ)) as response:
-            if response.status_code in _PASSING:
-                raise requests.ConnectionError(f"{response.status_code} {response.reason}")
-            start = _start(response)
-            same = start == have and _validator(response) in {None, known.get("validator")}
-            if response.status_code == 416 or (start and not same):
+        if have and version:
+            headers |= {"Range": f"bytes={have}-", "If-Range": version}
+        with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+            given = response.headers.get("Content-Range", "")
+            if response.status_code == 416 and given == f"bytes */{have}":
+                return None  # broken off after the last byte
+            resumed = given.startswith(f"bytes {have}-") and _version(response) in ("", version)
+            if response.status_code == 416 or (response.status_code == 206 and not resumed):
                 self.part.unlink()
-                raise requests.ConnectionError("the server gave another part than asked for")
+                return requests.ConnectionError(
+                    "the server gave another part than the one asked for"
+                )
             response.raise_for_status()
-            total = _total(response, start)
-            try:
-                self._write(url, response, start, total)
-            except OSError as error:
-                if error.errno in _FULL:
-                    raise self._full(total or self.size) from error
-                raise
-            if total is not None and self._have() != total:
-                raise requests.ConnectionError(f"ended at {self._have():,} of {total:,} bytes")
-
-    def _write(self, url: str, response: Any, start: int, total: int | None) -> None:
-        self._refuse_full_disk((total or self.size or 0) - start)
-        if not start:
-            # Emptied before it is described: whenever this stops, the note never
-            # vouches for bytes of an earlier file.
-            self.part.write_bytes(b"")
-            self.note.write_text(
-                json.dumps({"url": url, "validator": _validator(response), "total": total}),
-                encoding="utf-8",
-            )
-        with (
-            self.part.open("ab") as file,
-            tqdm(
-                total=total or self.size,
-                initial=start,
+            if response.status_code != 206:
+                # Emptied first, so that a version never vouches for bytes of another one.
+                self.part.write_bytes(b"")
+                self.version.write_text(_version(response), encoding="utf-8")
+                have = 0
+            length = int(response.headers.get("Content-Length", 0))
+            progress = tqdm(
                 desc=self.part.stem,
+                total=have + length or None,
+                initial=have,
                 unit="B",
                 unit_scale=True,
-                disable=None if self.progressbar else True,
-            ) as progress,
-        ):
-            for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
-                progress.update(len(chunk))
-
-    def _refuse_full_disk(self, needed: int) -> None:
-        if needed > shutil.disk_usage(self.part.parent).free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _full(self, total: int | None) -> OSError:
-        needed = f"{total:,} bytes" if total else "a size that the server doesn't tell"
-        free = shutil.disk_usage(self.part.parent).free
-        return OSError(
-            errno.ENOSPC,
-            f"The disk of {os.fspath(self.part.parent)!r} is full: {self.part.stem!r} has "
-            f"{needed}, {self._have():,} bytes are there and {free:,} are free. Make room and "
-            "call again, which goes on from there, or choose another place with data_home",
-        )
+                disable=None,
+            )
+            with _room(self.part, length), self.part.open("ab") as file, progress:
+                try:
+                    for chunk in response.iter_content(_CHUNK):
+                        file.write(chunk)
+                        progress.update(len(chunk))
+                except (
+                    requests.ConnectionError,
+                    requests.exceptions.ChunkedEncodingError,
+                ) as error:
+                    return error
+        if length and self._size() != have + length:
+            return requests.ConnectionError(f"ended at {self._size():,} of {have + length:,} bytes")
+        return None
 
 
-def _start(response: Any) -> int:
-    """Return at which byte the answer begins."""
-    if response.status_code != 206:
-        return 0
-    first = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return int(first) if first.isdigit() else -1
-
-
-def _total(response: Any, start: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return start + int(length) if length.isdigit() else None
-
-
-def _validator(response: Any) -> str | None:
-    """Return what tells this version of the file from others, for If-Range."""
-    tag = response.headers.get("ETag")
+def _version(response: Any) -> str:
+    """Return what tells this version of a file from others, for If-Range."""
+    tag = response.headers.get("ETag", "")
     # A weak tag may stay the same while bytes change.
-    if tag and not tag.startswith("W/"):
-        return tag
-    return response.headers.get("Last-Modified")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+
+
+def _session(n_retries: int, delay: float) -> Any:
+    """Return a session that tries again where a server can't be reached or is busy."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    retries = Retry(
+        n_retries, backoff_factor=delay, status_forcelist=(408, 425, 429, 500, 502, 503, 504)
+    )
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries))
+    return session
+
+
+def _find_on_osf(node: str, name: str, n_retries: int, delay: float) -> tuple[str, str]:
+    """Return the address and hash of a file of a project on the Open Science Framework."""
+    pages = [f"{_OSF}/nodes/{node}/files/osfstorage/?page[size]=100"]
+    with _session(n_retries, delay) as session:
+        while pages:
+            response = session.get(pages.pop(), timeout=_TIMEOUT)
+            response.raise_for_status()
+            page = response.json()
+            for entry in page["data"]:
+                attributes = entry["attributes"]
+                if attributes["kind"] == "folder":
+                    pages.append(entry["relationships"]["files"]["links"]["related"]["href"])
+                # Names differ in case between the service and what its archives unpack to.
+                elif attributes["name"].casefold() == name.casefold():
+                    sha256 = attributes["extra"]["hashes"]["sha256"]
+                    return entry["links"]["download"], f"sha256:{sha256}"
+            if page["links"]["next"]:
+                pages.append(page["links"]["next"])
+    raise FileNotFoundError(f"https://osf.io/{node} has no file {name!r}.")
+
+
+def unpack(archive: Path, folder: Path, password: str | None = None) -> None:
+    """Unpack a ``.zip`` or ``.tar.gz`` into a new folder, which is whole or not there."""
+    draft = folder.with_name(f"{folder.name}.unpacking")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        with _room(folder, archive.stat().st_size):
+            if archive.suffix == ".zip":
+                _unzip(archive, draft, password)
+            else:
+                _untar(archive, draft)
+        os.replace(draft, folder)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
+        # A zip file's own check of its password lets one wrong one in 256 pass.
+        doubt = "" if password is None else " Or the password is wrong."
+        raise ValueError(
+            f"The archive {os.fspath(archive)!r} can't be unpacked: {error}. Remove it, and the "
+            f"next call downloads it again.{doubt}"
+        ) from error
+    except RuntimeError as error:  # of an encrypted zip file
+        raise ValueError(
+            f"The archive {os.fspath(archive)!r} needs its password, or another one: {error}"
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _unzip(archive: Path, folder: Path, password: str | None) -> None:
+    """Unpack a zip file; zipfile makes plain files and folders inside ``folder`` of all members."""
+    pwd = None if password is None else password.encode()
+    with zipfile.ZipFile(archive) as file:
+        for member in tqdm(file.infolist(), f"Unpacking {archive.name}", disable=None):
+            file.extract(member, folder, pwd)
+
+
+def _untar(archive: Path, folder: Path) -> None:
+    """Unpack a tar file; a member that is a link or would leave ``folder`` is an error."""
+    with tarfile.open(archive, "r:gz") as file:
+        for member in tqdm(file, f"Unpacking {archive.name}", disable=None):
+            if not (member.isreg() or member.isdir()):
+                raise tarfile.TarError(f"its member {member.name!r} is a link or a device")
+            file.extract(member, folder, filter="data")
+        # gzip compares its checksum only when its end is read, which tarfile doesn't do.
+        while file.fileobj and file.fileobj.read(1 << 20):
+            pass
+
+
+@contextmanager
+def _room(path: Path, needed: int) -> Iterator[None]:
+    """Refuse to begin without room on the disk; say what to do where it fills up later."""
+    free = shutil.disk_usage(path.parent).free
+    try:
+        if needed > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            error.errno,
+            f"The disk of {os.fspath(path.parent)!r} is full: {path.name!r} needs {needed:,} "
+            f"bytes more, and {free:,} were free. Make room and call again, or choose another "
+            "place with data_home",
+        ) from error

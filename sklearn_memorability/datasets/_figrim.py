@@ -6,11 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.datasets._bunch import picture_set
-from sklearn_memorability.datasets._counts import check_correction, scores_from_counts
-from sklearn_memorability.datasets._layout import folder_with, pictures_in
-from sklearn_memorability.datasets._matlab import read_matlab
-from sklearn_memorability.datasets._remote import RemoteFile, fetch_files
+from sklearn_memorability.datasets._base import (
+    COUNTS,
+    check_correction,
+    choice,
+    description,
+    folder_with,
+    image_set,
+    read_matlab,
+    scores_from_counts,
+)
+from sklearn_memorability.datasets._download import RemoteFile, fetch_files
+from sklearn_memorability.datasets._tables import find_images, read_counts
 
 _RELEASE = "allImages_release.mat"
 _ALL_TARGETS = "image_data_targets.mat"
@@ -18,13 +25,12 @@ _FILES = (
     RemoteFile(
         "Targets.zip",
         "http://figrim.mit.edu/Targets.zip",
-        known_hash="md5:2ad3a42ebc377efe4b39064405568201",
-        unpack=True,
+        "md5:2ad3a42ebc377efe4b39064405568201",
     ),
     RemoteFile(
         _RELEASE,
         f"https://raw.githubusercontent.com/cvzoya/figrim/master/targetData/{_RELEASE}",
-        known_hash="md5:c72843b05e95ab27594c1d11c849c897",
+        "md5:c72843b05e95ab27594c1d11c849c897",
     ),
 )
 # By experiment: the file, its variable, and the field with the counts.
@@ -33,39 +39,19 @@ _EXPERIMENTS = {
     "within": (_ALL_TARGETS, "image_data_targets", "amt1"),
     "across": (_ALL_TARGETS, "image_data_targets", "amt2"),
 }
-_COUNTS = ("hits", "misses", "false_alarms", "correct_rejections")
-_PICTURES = "Targets"
 _WAYS_OUT = {
     _RELEASE: (
-        "Download the 630 open pictures with fetch_figrim(), after removing what is left of an "
-        "earlier copy, or put Targets.zip of "
-        f"http://figrim.mit.edu, unpacked, and {_RELEASE} of https://github.com/cvzoya/figrim "
-        "into one folder."
+        "Download the 630 open images with fetch_figrim(), after removing what is left of an "
+        "earlier copy, or put Targets.zip of http://figrim.mit.edu, unpacked, and "
+        f"{_RELEASE} of https://github.com/cvzoya/figrim into one folder."
     ),
     _ALL_TARGETS: (
-        f"The counts of the single experiments are in {_ALL_TARGETS}, which with its 1,754 "
-        "pictures is to be had from the authors (http://figrim.mit.edu); put the file and the "
-        f"pictures (Targets/<category>/<file>) into one folder. experiment='combined' needs "
-        "only what fetch_figrim() downloads."
+        f"The counts of the single experiments are in {_ALL_TARGETS}; the authors hand it out "
+        "with its 1,754 images (http://figrim.mit.edu). Put the file and the images "
+        "(Targets/<category>/<file>) into one folder. experiment='combined' needs only what "
+        "fetch_figrim() downloads."
     ),
 }
-_DESCR = """
-FIGRIM, Fine-grained Image Memorability
----------------------------------------
-:Pictures: photographs of 21 scene categories from the SUN database; 630 in the open release,
-    1,754 in all
-:Target: memorability: by default the hit rate, the share of people who recognised the
-    picture when it came again in a stream of pictures
-:Experiments: among pictures of the same category (AMT 1, "within"), among pictures of all
-    categories (AMT 2, "across"); the open release has the counts of both together
-:Groups: the scene category. Six pairs of pictures are duplicates, each pair of one category
-:Terms: the pictures are third-party works; for research only
-
-References
-----------
-Z. Bylinskii, P. Isola, C. Bainbridge, A. Torralba, A. Oliva, "Intrinsic and extrinsic effects
-on image memorability", Vision Research 116, 2015.
-"""
 
 
 def fetch_figrim(
@@ -78,7 +64,7 @@ def fetch_figrim(
     return_X_y: bool = False,
     as_frame: bool = False,
 ) -> Any:
-    """Load the 630 open pictures of FIGRIM, downloading them at first use.
+    """Load the 630 open images of FIGRIM, downloading them at first use.
 
     Parameters
     ----------
@@ -107,7 +93,7 @@ def fetch_figrim(
     OSError
         If it can't be downloaded, or the disk is full. The next call goes on.
     ValueError
-        If the download is damaged or not the file that is expected.
+        If a download is not the published file, by its hash.
 
     Examples
     --------
@@ -115,14 +101,7 @@ def fetch_figrim(
     >>> scenes = fetch_figrim()  # doctest: +SKIP
     """
     check_correction(correction)
-    folder = fetch_files(
-        "figrim",
-        _FILES,
-        data_home=data_home,
-        download_if_missing=download_if_missing,
-        n_retries=n_retries,
-        delay=delay,
-    )
+    folder = fetch_files("figrim", _FILES, data_home, download_if_missing, n_retries, delay)
     return load_figrim(folder, correction=correction, return_X_y=return_X_y, as_frame=as_frame)
 
 
@@ -139,11 +118,11 @@ def load_figrim(
     Parameters
     ----------
     folder : str or path-like
-        The folder with the pictures, as ``Targets/<category>/<file>``, and the counts:
+        The folder with the images, as ``Targets/<category>/<file>``, and the counts:
         ``allImages_release.mat``, or ``image_data_targets.mat`` for a single experiment.
     experiment : {"combined", "within", "across"}, default="combined"
         Whose counts: those of both experiments together, which the open release has of
-        630 pictures; those among pictures of the same category; or those among pictures
+        630 images; those among images of the same category; or those among images
         of all categories.
     correction : {"none", "difference", "balanced_accuracy"}, default="none"
         What is done about false alarms: the paper's hit rate without any correction,
@@ -159,12 +138,12 @@ def load_figrim(
         With ``images`` in the authors' order; ``target``; ``counts`` of hits, misses,
         false alarms and correct rejections; ``weights``, the number of people that each
         score rests on; ``groups``, the scene category; ``score_range``, ``rule`` and
-        ``DESCR``. The release tells no consistency of these pictures.
+        ``DESCR``. The release tells no consistency of these images.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If there is no such folder, or the counts or pictures are missing.
+        If there is no such folder, or the counts or images are missing.
     ValueError
         If ``experiment`` or ``correction`` is unknown, or the file isn't the authors'.
 
@@ -178,53 +157,44 @@ def load_figrim(
     >>> from sklearn_memorability.datasets import load_figrim
     >>> scenes = load_figrim("figrim", experiment="combined")  # doctest: +SKIP
     """
-    check_correction(correction)
-    if experiment not in _EXPERIMENTS:
-        raise ValueError(
-            f"experiment={experiment!r} is unknown; choose one of {list(_EXPERIMENTS)}."
-        )
-    file, variable, field = _EXPERIMENTS[experiment]
-    root = folder_with(folder, [file, _PICTURES], ["figrim"], _WAYS_OUT[file])
-    names, categories, counts = _read_counts(root / file, variable, field)
-    target, score_range = scores_from_counts(counts, correction, names)
-    relative = [f"{category}/{name}" for category, name in zip(categories, names, strict=True)]
+    score_range = check_correction(correction)
+    choice("experiment", experiment, list(_EXPERIMENTS))
+    file, variable, counts_field = _EXPERIMENTS[experiment]
+    root = folder_with(folder, [file, "Targets"], ["figrim"], _WAYS_OUT[file])
+    names, categories, counts = _read_counts(root / file, variable, counts_field)
     # The archive has a folder of its own name, in which unpacking may have put it again.
-    pictures = folder_with(
-        root, [f"{relative[0]}"], [f"{_PICTURES}/{_PICTURES}", _PICTURES], _WAYS_OUT[file]
-    )
-    return picture_set(
-        images=pictures_in(pictures, relative, f"filename of {file}", _WAYS_OUT[file]),
-        target=target,
+    places = ["Targets/Targets", "Targets"]
+    images = folder_with(root, names[:1], places, _WAYS_OUT[file])
+    return image_set(
+        find_images(images, names, f"filename of {file}", _WAYS_OUT[file]),
+        scores_from_counts(counts, correction),
         score_range=score_range,
         groups=np.array(categories),
         counts=counts,
         rule=(
-            "The 630 pictures of the open release; the paper has 1,754."
+            "The 630 images of the open release; the paper has 1,754."
             if experiment == "combined"
             else ""
         ),
-        DESCR=_DESCR,
+        DESCR=description("figrim"),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
 
 
 def _read_counts(
-    path: Path, variable: str, field: str
+    path: Path, variable: str, counts_field: str
 ) -> tuple[list[str], list[str], dict[str, np.ndarray]]:
+    """Return the images' names as category/file, their categories and their counts."""
     variables = read_matlab(path)
     try:
         records = np.atleast_1d(variables[variable])
-        names = [str(record["filename"]) for record in records]
         categories = [str(record["category"]) for record in records]
-        counts = {
-            count: np.array([int(record[field][count]) for record in records]) for count in _COUNTS
-        }
-        if not names or any("\0" in name for name in names + categories):
-            raise ValueError("it has no names of pictures")
+        names = [f"{record['category']}/{record['filename']}" for record in records]
+        counts = {count: [record[counts_field][count] for record in records] for count in COUNTS}
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} isn't the authors': it must have the structure {variable} with "
-            f"filename, category and {field}, which has {', '.join(_COUNTS)}."
+            f"filename, category and {counts_field}, which has {', '.join(COUNTS)}."
         ) from error
-    return names, categories, counts
+    return names, categories, {count: read_counts(counts[count], count) for count in COUNTS}

@@ -1,4 +1,4 @@
-"""A user's own pictures: a folder, and a table of scores."""
+"""A user's own images: a folder, and a table of scores."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.datasets._bunch import picture_set
-from sklearn_memorability.datasets._tables import find_pictures, read_scores, read_table
+from sklearn_memorability.datasets._base import image_set
+from sklearn_memorability.datasets._tables import find_images, read_scores, read_table
 from sklearn_memorability.images import list_images
 
 
@@ -23,24 +23,24 @@ def load_image_folder(
     return_X_y: bool = False,
     as_frame: bool = False,
 ) -> Any:
-    """Load a folder of pictures and, if given, the table of their scores.
+    """Load a folder of images and, if given, the table of their scores.
 
     Parameters
     ----------
     folder : str or path-like
-        The folder with the pictures.
+        The folder with the images.
     scores : str, path-like, DataFrame or mapping of columns, optional
         The table: a text file with a header line (UTF-8; columns separated by commas,
         or by tabs where the name ends in ``.tsv``), a data frame, or a mapping from
-        column names to columns. Without it, all pictures in the folder and its
+        column names to columns. Without it, all images in the folder and its
         subfolders are listed, in the order of their names, and nothing is known of
         their scores.
     image_column : str, default="image"
-        The column with each picture's file name, relative to ``folder``.
+        The column with each image's file name, relative to ``folder``.
     score_column : str, default="score"
         The column with its score.
     group_column : str, optional
-        A column that says which pictures belong together (of one object, one place)
+        A column that says which images belong together (of one object, one place)
         and must not be split between training and test.
     weight_column : str, optional
         A column with the number of responses that each score rests on; pass it on as
@@ -65,9 +65,9 @@ def load_image_folder(
     Raises
     ------
     NotADirectoryError, FileNotFoundError
-        If there is no such folder or table, or pictures of the table are missing.
+        If there is no such folder or table, or images of the table are missing.
     ValueError
-        If there is no picture, a column is missing, a name occurs twice or leads out
+        If there is no image, a column is missing, a name occurs twice or leads out
         of the folder, or a score is no number or lies outside ``score_range``. The
         message names the lines.
 
@@ -83,10 +83,9 @@ def load_image_folder(
     (['flower.jpg', 'china.jpg'], array([0.71, 0.64]))
     """
     root = Path(folder)
-    listed = list_images(root)
+    images = list_images(root)
     target = groups = weights = None
     if scores is None:
-        images = listed
         if not images:
             raise ValueError(f"Found no images in the folder {os.fspath(root)!r}.")
     else:
@@ -99,19 +98,19 @@ def load_image_folder(
                 f"{list(table)}. Say which to use with image_column, score_column, "
                 "group_column and weight_column."
             )
-        images = find_pictures(root, [str(name) for name in table[image_column]], image_column)
+        images = find_images(root, [str(name) for name in table[image_column]], image_column)
         target = read_scores(table[score_column], score_column, score_range)
         groups = np.asarray(table[group_column]) if group_column else None
         if weight_column:
             weights = read_scores(table[weight_column], weight_column, (0.0, np.inf))
-    return picture_set(
-        images=images,
-        target=target,
+    return image_set(
+        images,
+        target,
+        DESCR=f"{len(images)} images of the folder {os.fspath(root)}",
         groups=groups,
         weights=weights,
         target_name=score_column,
         score_range=score_range,
-        DESCR=f"{len(images)} pictures of the folder {os.fspath(root)}",
         return_X_y=return_X_y,
         as_frame=as_frame,
     )

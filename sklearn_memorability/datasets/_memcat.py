@@ -1,44 +1,33 @@
-"""MemCat: 10,000 pictures of five categories and their subcategories."""
+"""MemCat: 10,000 images of five categories and their subcategories."""
 
 import os
 from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.datasets._bunch import picture_set
-from sklearn_memorability.datasets._counts import check_correction
-from sklearn_memorability.datasets._layout import folder_with, pictures_in
-from sklearn_memorability.datasets._remote import RemoteFile, fetch_files
-from sklearn_memorability.datasets._tables import read_scores, read_table
+from sklearn_memorability.datasets._base import (
+    check_correction,
+    choice,
+    description,
+    folder_with,
+    image_set,
+)
+from sklearn_memorability.datasets._download import RemoteFile, fetch_files
+from sklearn_memorability.datasets._tables import (
+    find_images,
+    need_columns,
+    read_scores,
+    read_table,
+)
 
 _TABLE = "memcat_image_data.csv"
-_FILES = (
-    RemoteFile(_TABLE, "osf:kvghu"),
-    RemoteFile("MemCat.zip", "osf:kvghu", unpack=True),
-)
+_FILES = (RemoteFile(_TABLE, "osf:kvghu"), RemoteFile("MemCat.zip", "osf:kvghu"))
+_GROUPS = ("subcategory", "category")
 _HIT_RATE, _CORRECTED = "memorability_wo_fa_correction", "memorability_w_fa_correction"
 _WAY_OUT = (
     "Download it with fetch_memcat(), after removing what is left of an earlier copy, or put "
     "memcat_image_data.csv and MemCat.zip, unpacked, of https://osf.io/kvghu into one folder."
 )
-_DESCR = """
-MemCat, a category-based image set
-----------------------------------
-:Pictures: 10,000 photographs of animals, food, landscapes, sports and vehicles, 2,000 each,
-    and of their subcategories, such as bear; from ImageNet, COCO, the SUN database and Open
-    Images
-:Target: memorability: by default the hit rate, the share of people who recognised the
-    picture when it came again in a stream of pictures; about 99 people a picture
-:Groups: the subcategory
-:Consistency: split-half rank correlation .78 between people
-:Terms: the scores are licensed CC BY-NC-ND; the pictures are third-party works; for research
-    only
-
-References
-----------
-L. Goetschalckx, J. Wagemans, "MemCat: a new category-based image set quantified on
-memorability", PeerJ 7:e8169, 2019.
-"""
 
 
 def fetch_memcat(
@@ -83,7 +72,7 @@ def fetch_memcat(
     OSError
         If it can't be downloaded, or the disk is full. The next call goes on.
     ValueError
-        If the download is damaged or not the file that it was.
+        If a download is not the file that the Open Science Framework has, by its hash.
 
     Examples
     --------
@@ -91,15 +80,8 @@ def fetch_memcat(
     >>> memcat = fetch_memcat()  # doctest: +SKIP
     """
     check_correction(correction)
-    _check_group_by(group_by)
-    folder = fetch_files(
-        "memcat",
-        _FILES,
-        data_home=data_home,
-        download_if_missing=download_if_missing,
-        n_retries=n_retries,
-        delay=delay,
-    )
+    choice("group_by", group_by, _GROUPS)
+    folder = fetch_files("memcat", _FILES, data_home, download_if_missing, n_retries, delay)
     return load_memcat(
         folder,
         correction=correction,
@@ -129,8 +111,8 @@ def load_memcat(
         authors' score with correction, which is the hit rate less the false-alarm rate,
         or half of one plus that score.
     group_by : {"subcategory", "category"}, default="subcategory"
-        What ``groups`` are. Pictures of one subcategory, such as bear, are alike; with
-        the five categories a model is tried on a kind of picture that it has never seen.
+        What ``groups`` are. Images of one subcategory, such as bear, are alike; with
+        the five categories a model is tried on a kind of image that it has never seen.
     return_X_y : bool, default=False
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
@@ -146,7 +128,7 @@ def load_memcat(
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If there is no such folder, or the table or pictures are missing.
+        If there is no such folder, or the table or images are missing.
     ValueError
         If ``correction`` or ``group_by`` is unknown, or the table isn't the authors'.
 
@@ -161,48 +143,27 @@ def load_memcat(
     >>> memcat = load_memcat("memcat", correction="difference")  # doctest: +SKIP
     """
     score_range = check_correction(correction)
-    _check_group_by(group_by)
+    choice("group_by", group_by, _GROUPS)
     path = folder_with(folder, [_TABLE], ["MemCat_data", "data"], _WAY_OUT) / _TABLE
     table = read_table(path)
     column = _HIT_RATE if correction == "none" else _CORRECTED
-    lacking = [
-        name for name in ("image_file", "category", "subcategory", column) if name not in table
-    ]
-    if lacking:
-        raise ValueError(
-            f"{os.fspath(path)!r} isn't the authors' table: it has no column "
-            f"{', '.join(map(repr, lacking))}. {_WAY_OUT}"
-        )
-    names = [
-        "/".join(parts)
-        for parts in zip(table["category"], table["subcategory"], table["image_file"], strict=True)
-    ]
-    pictures = folder_with(
-        folder,
-        [names[0]],
-        ["MemCat/MemCat", "MemCat", "MemCat_images/MemCat", "MemCat_images", "images"],
-        _WAY_OUT,
-    )
-    images = pictures_in(pictures, names, f"image_file of {_TABLE}", _WAY_OUT)
+    need_columns(path, table, ("image_file", "category", "subcategory", column), _WAY_OUT)
+    parts = zip(table["category"], table["subcategory"], table["image_file"], strict=True)
+    names = ["/".join(part) for part in parts]
+    places = ["MemCat/MemCat", "MemCat", "MemCat_images/MemCat", "MemCat_images", "images"]
+    images = folder_with(folder, names[:1], places, _WAY_OUT)
     target = read_scores(table[column], column, (-1.0, 1.0))
-    if correction == "balanced_accuracy":
-        target = 0.5 + 0.5 * target
     weights = None
     if "n_resp" in table:
         weights = read_scores(table["n_resp"], "n_resp", (0.0, np.inf))
-    return picture_set(
-        images=images,
-        target=target,
+    return image_set(
+        find_images(images, names, f"image_file of {_TABLE}", _WAY_OUT),
+        0.5 + 0.5 * target if correction == "balanced_accuracy" else target,
         score_range=score_range,
         groups=np.array(table[group_by]),
         weights=weights,
         consistency=0.78,
-        DESCR=_DESCR,
+        DESCR=description("memcat"),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
-
-
-def _check_group_by(group_by: str) -> None:
-    if group_by not in ("subcategory", "category"):
-        raise ValueError(f"group_by={group_by!r} is unknown; choose 'subcategory' or 'category'.")

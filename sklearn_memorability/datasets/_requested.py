@@ -1,109 +1,193 @@
-"""Sets of the paper's Table 2 that only their authors can give."""
+"""The sets that are handed out on request, and loaders of those with a plain form."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.datasets._bunch import picture_set
-from sklearn_memorability.datasets._by_request import (
-    RequestedSet,
-    label,
-    load_requested,
-    read_requested_table,
+from sklearn_memorability.datasets._base import choice, description, image_set
+from sklearn_memorability.datasets._isola import isola_images
+from sklearn_memorability.datasets._tables import (
+    find_images,
+    need_columns,
+    read_rows,
+    read_scores,
+    read_table,
+    refuse,
 )
-from sklearn_memorability.datasets._tables import read_scores, refuse
 from sklearn_memorability.images import list_images
 
-_IAPS = "the pictures at https://csea.phhp.ufl.edu/media.html (IAPS, University of Florida)"
+_TABLE = "scores.csv"
+_IAPS = "the images at https://csea.phhp.ufl.edu/media.html (IAPS, University of Florida)"
 _IAPS_LAYOUT = (
-    "'images' with the pictures, named by their IAPS numbers (1050.jpg), and 'scores.csv' with "
+    "'images' with the images, named by their IAPS numbers (1050.jpg), and 'scores.csv' with "
     "the columns 'image' (the number or the file name) and 'score'"
 )
-
-DUBEY = RequestedSet(
-    name="Dubey's set of object memorability",
-    ask="ask the authors of 'What makes an object memorable?' (Dubey et al., ICCV 2015) for the "
-    "scores; the pictures are PASCAL-S's (http://cbs.ic.gatech.edu/salobj/)",
-    layout="'images' with the pictures, and 'scores.csv' with the columns 'image', 'object' and "
-    "'score', a row an object",
-    n_images=850,
-    DESCR="""
-The memorability of objects in pictures
----------------------------------------
-:Pictures: 850 pictures of PASCAL-S, each with several segmented objects
-:Target: memorability of each object (from 0 to 1: how often people knew that it had been
-    there), made into one score a picture
-:Terms: none are published; the scores are had from the authors.
-
-References
-----------
-R. Dubey, J. Peterson, A. Khosla, M.-H. Yang, B. Ghanem, "What makes an object memorable?",
-ICCV 2015.
-
-Y. Li, X. Hou, C. Koch, J. M. Rehg, A. L. Yuille, "The secrets of salient object
-segmentation", CVPR 2014 (PASCAL-S).
-""",
+_PLAIN_LAYOUT = "'images' with the images, and 'scores.csv' with the columns 'image' and 'score'"
+_GYGLI = (
+    "ask the authors of 'The interestingness of images' (Gygli et al., ICCV 2013; "
+    "https://people.ee.ethz.ch/~gyglim/)"
 )
 
-COHENDET = RequestedSet(
-    name="Cohendet's set of IAPS pictures",
-    ask="ask the authors of 'Using individual data to characterize emotional user experience and "
-    "its memorability' (Cohendet et al., QoMEX 2016; Nantes) for the scores, and for " + _IAPS,
-    layout=_IAPS_LAYOUT,
-    n_images=150,
-    DESCR="""
-The memorability of 150 emotional pictures
-------------------------------------------
-:Pictures: 150 pictures of the International Affective Picture System (IAPS)
-:Target: memorability from an experiment in the laboratory, from 0 to 1
-:Terms: the scores are had from the authors. IAPS pictures are for research on request; they
-    may not be shown or passed on.
 
-References
-----------
-R. Cohendet, A.-L. Gilet, M. P. Da Silva, P. Le Callet, "Using individual data to
-characterize emotional user experience and its memorability: focus on gender factor", QoMEX
-2016.
+@dataclass(frozen=True)
+class RequestedSet:
+    """A set that each user has to ask for; its text, with terms and citation, is in ``data``."""
 
-P. J. Lang, M. M. Bradley, B. N. Cuthbert, "International affective picture system (IAPS)",
-technical report A-8, University of Florida, 2008.
-""",
+    name: str
+    title: str
+    ask: str  # whom to ask, and for what
+    layout: str  # what must lie where in the user's folder
+    n_images: int  # in the paper
+    target_name: str = "memorability"
+    score_range: tuple[float, float] | None = (0.0, 1.0)
+    rule: str = ""
+
+    @property
+    def way_out(self) -> str:
+        """What to do when something is missing."""
+        return (
+            f"{self.title} can't be downloaded: {self.ask}. Then let the folder hold {self.layout}."
+        )
+
+    def folder(self, folder: str | os.PathLike[str]) -> Path:
+        """Return the user's folder, which must exist."""
+        root = Path(folder)
+        if not root.is_dir():
+            raise NotADirectoryError(f"There is no folder {os.fspath(root)!r}. {self.way_out}")
+        return root
+
+    def file(self, path: Path) -> Path:
+        """Return a file of the set, which must exist."""
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {os.fspath(path)!r}. {self.way_out}")
+        return path
+
+    def table(self, root: Path, columns: Iterable[str]) -> dict[str, list[Any]]:
+        """Return ``scores.csv`` of the folder, which must have the columns."""
+        path = self.file(root / _TABLE)
+        table = read_table(path)
+        need_columns(path, table, columns, self.way_out)
+        return table
+
+    def scores(self, values: Sequence[Any], source: str = f"score ({_TABLE})") -> np.ndarray:
+        """Return scores, which must lie in the set's range."""
+        return read_scores(values, source, self.score_range)
+
+    def image_set(self, images: list[Path], target: np.ndarray, note: str = "", **more: Any) -> Any:
+        """Return the set; ``rule`` says if images of the paper's are not here."""
+        notes = [self.rule, note]
+        if len(images) != self.n_images:
+            notes.append(f"{len(images):,} images are here; the paper has {self.n_images:,}.")
+        facts = {"target_name": self.target_name, "score_range": self.score_range} | more
+        rule = " ".join(filter(None, notes))
+        return image_set(images, target, DESCR=description(self.name), rule=rule, **facts)
+
+
+_ROWS = (
+    RequestedSet(
+        "dubey",
+        "Dubey's set of object memorability",
+        "ask the authors of 'What makes an object memorable?' (Dubey et al., ICCV 2015) for the "
+        "scores; the images are PASCAL-S's (http://cbs.ic.gatech.edu/salobj/)",
+        "'images' with the images, and 'scores.csv' with the columns 'image', 'object' and "
+        "'score', a row an object",
+        n_images=850,
+    ),
+    RequestedSet(
+        "cohendet",
+        "Cohendet's set of IAPS images",
+        "ask the authors of 'Using individual data to characterize emotional user experience and "
+        f"its memorability' (Cohendet et al., QoMEX 2016; Nantes) for the scores, and for {_IAPS}",
+        _IAPS_LAYOUT,
+        n_images=150,
+    ),
+    RequestedSet(
+        "libkuman",
+        "Libkuman's set of IAPS images",
+        "take the column of mean memorability ratings from the norms that come with the paper "
+        f"(https://doi.org/10.3758/BF03193164), and ask for {_IAPS}",
+        _IAPS_LAYOUT,
+        n_images=703,
+        score_range=(1.0, 9.0),
+        rule="The scores are ratings of how memorable people find an image, not of what they "
+        "remember.",
+    ),
+    RequestedSet(
+        "bainbridge",
+        "The 10k US Adult Faces Database",
+        "fill in the form at https://wilmabainbridge.com/facememorability2.html",
+        "'10k US Adult Faces Database/Face Images' with the images, and 'Memorability Scores' "
+        "with 'memorability-scores.mat' and 'target-filenames.txt', or with "
+        "'memorability-scores.xlsx'",
+        n_images=2222,
+    ),
+    RequestedSet(
+        "massvis",
+        "MASSVIS's collection of images",
+        "fill in the form at http://massvis.mit.edu/#data",
+        "the images under the names that the labels have, such as "
+        "'economist_daily_chart_103.png', or a folder 'targets' with them",
+        n_images=410,
+    ),
+    RequestedSet(
+        "mediaeval",
+        "MediaEval's interestingness set",
+        "accept the licence at https://www.interdigital.com/data_sets/interestingness-dataset "
+        "and take the set of 2017",
+        "'devset' and 'testset' as they are unpacked, each with 'annotations' and 'videos'",
+        n_images=7396,
+        target_name="interestingness",
+        rule="Levels are relative to the most interesting frame of the same video, which has 1.",
+    ),
+    RequestedSet(
+        "flickr",
+        "Flickr's interestingness set",
+        "collect it with a key of your own from "
+        "https://www.flickr.com/services/api/flickr.interestingness.getList.html",
+        _PLAIN_LAYOUT,
+        n_images=123185,
+        target_name="interestingness",
+        score_range=None,
+        rule="Which images the paper collected is not published: these are others.",
+    ),
+    RequestedSet(
+        "gygli1",
+        "Gygli's first interestingness set",
+        f"{_GYGLI} for the scores; the images are at "
+        "http://people.csail.mit.edu/torralba/code/spatialenvelope/",
+        _PLAIN_LAYOUT,
+        n_images=2688,
+        target_name="interestingness",
+        score_range=None,
+    ),
+    RequestedSet(
+        "gygli2",
+        "Gygli's second interestingness set",
+        f"{_GYGLI} for the scores",
+        "'scores.csv' with the column 'score' and a row for each of Isola's 2,222 images, in the "
+        "order in which those were released, and 'isola' with that set",
+        n_images=2222,
+        target_name="interestingness",
+        score_range=None,
+    ),
+    RequestedSet(
+        "gygli3",
+        "Gygli's third interestingness set",
+        _GYGLI,
+        "'images' with a folder for each webcam, and 'scores.csv' with the columns 'image' "
+        "('webcam/image') and 'score'",
+        n_images=3180,
+        target_name="interestingness",
+        score_range=None,
+    ),
 )
-
-LIBKUMAN = RequestedSet(
-    name="Libkuman's set of IAPS pictures",
-    ask="take the column of mean memorability ratings from the norms that come with the paper "
-    "(https://doi.org/10.3758/BF03193164), and ask for " + _IAPS,
-    layout=_IAPS_LAYOUT,
-    n_images=703,
-    score_range=(1.0, 9.0),
-    rule="The scores are ratings of how memorable people find a picture, not of what they "
-    "remember.",
-    DESCR="""
-How memorable people find emotional pictures
---------------------------------------------
-:Pictures: 703 pictures of the International Affective Picture System (IAPS)
-:Target: mean rating of memorability on a scale of nine points, one of 14 dimensions that
-    1,302 people rated, 18 pictures each. It is what people believe, not how often they
-    recognise a picture
-:Terms: the norms come with the paper. IAPS pictures are for research on request; they may
-    not be shown or passed on.
-
-References
-----------
-T. M. Libkuman, H. Otani, R. Kern, S. G. Viger, N. Novak, "Multidimensional normative
-ratings for the International Affective Picture System", Behavior Research Methods 39(2),
-2007.
-
-P. J. Lang, M. M. Bradley, B. N. Cuthbert, "International affective picture system (IAPS)",
-technical report A-8, University of Florida, 2008.
-""",
-)
-
+REQUESTED = {row.name: row for row in _ROWS}
 _OBJECTS: dict[str, Callable[[list[float]], Any]] = {"max": max, "mean": np.mean}
+_SUBSETS = {"devset": ["devset"], "testset": ["testset"], "all": ["devset", "testset"]}
 
 
 def load_dubey(
@@ -113,7 +197,7 @@ def load_dubey(
     return_X_y: bool = False,
     as_frame: bool = False,
 ) -> Any:
-    """Load the object memorability of 850 pictures of PASCAL-S (Dubey et al. 2015).
+    """Load the object memorability of 850 images of PASCAL-S (Dubey et al. 2015).
 
     There is no download; the authors of the paper have the scores.
 
@@ -123,63 +207,56 @@ def load_dubey(
         The folder with ``images`` and ``scores.csv``: the columns ``image``, ``object``
         and ``score``, a row an object, scores from 0 to 1.
     objects : {"max", "mean"}, default="max"
-        How the scores of a picture's objects become the picture's.
+        How the scores of an image's objects become the image's.
     return_X_y : bool, default=False
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
         Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-        Needs pandas.
 
     Returns
     -------
     sklearn.utils.Bunch or tuple
-        With ``images``, a list of :class:`pathlib.Path`, each once, in the order in which
-        the table first names them; ``target``, their scores; ``score_range``,
-        ``target_names``, ``rule`` (how they were made), ``frame`` and ``DESCR``.
+        With ``images``, each once, in the order in which the table first names them;
+        ``target``, their scores; ``rule``, how they were made; ``score_range`` and
+        ``DESCR``.
 
     Raises
     ------
     NotADirectoryError, FileNotFoundError
-        If there is no such folder, or the table or pictures are missing from it.
+        If there is no such folder, or the table or images are missing from it.
     ValueError
         If ``objects`` is unknown, a column is missing, an object occurs twice, or a score
         is no number from 0 to 1.
 
     Notes
     -----
-    The paper that this package follows doesn't say how objects became pictures. Dubey et
-    al. find that a picture's memorability follows that of its most memorable object, hence
+    The paper that this package follows doesn't say how objects became images. Dubey et
+    al. find that an image's memorability follows that of its most memorable object, hence
     the default.
 
     Examples
     --------
     >>> from sklearn_memorability.datasets import load_dubey
-    >>> pictures = load_dubey("pascal-s", objects="mean")  # doctest: +SKIP
+    >>> images = load_dubey("pascal-s", objects="mean")  # doctest: +SKIP
     """
-    if objects not in _OBJECTS:
-        raise ValueError(f"objects={objects!r} is unknown; choose one of {list(_OBJECTS)}.")
-    root = DUBEY.folder(folder)
-    table = read_requested_table(DUBEY, root, ["image", "object", "score"])
-    scores = read_scores(table["score"], label("score"), DUBEY.score_range)
-    pictures: dict[str, dict[str, float]] = {}
+    choice("objects", objects, list(_OBJECTS))
+    row = REQUESTED["dubey"]
+    root = row.folder(folder)
+    table = row.table(root, ["image", "object", "score"])
+    of_image: dict[str, dict[str, float]] = {}
     twice = []
-    for row, (image, thing, score) in enumerate(
-        zip(table["image"], table["object"], scores, strict=True), 1
-    ):
-        if thing in pictures.setdefault(image, {}):
-            twice.append(f"object {thing!r} of {image!r} in row {row}")
-        pictures[image][thing] = score
-    refuse(twice, f"Column {label('object')!r} names objects more than once")
-    images = DUBEY.pictures(root / "images", list(pictures), label("image"))
-    made = _OBJECTS[objects]
-    return picture_set(
-        images=images,
-        target=np.array([made(list(scored.values())) for scored in pictures.values()]),
-        DESCR=DUBEY.DESCR,
-        score_range=DUBEY.score_range,
-        rule=DUBEY.rule_for(
-            len(images), f"A picture's score is the {objects} of its objects' scores."
-        ),
+    scores = row.scores(table["score"])
+    objects_scored = zip(table["image"], table["object"], scores, strict=True)
+    for i, (image, name, score) in enumerate(objects_scored, 1):
+        if name in of_image.setdefault(image, {}):
+            twice.append(f"{name!r} of {image!r} in row {i}")
+        of_image[image][name] = score
+    refuse(twice, f"Column 'object' ({_TABLE}) names objects more than once")
+    make = _OBJECTS[objects]
+    return row.image_set(
+        find_images(root / "images", list(of_image), f"image ({_TABLE})", row.way_out),
+        np.array([make(list(scored.values())) for scored in of_image.values()]),
+        f"An image's score is the {objects} of its objects' scores.",
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
@@ -188,10 +265,10 @@ def load_dubey(
 def load_cohendet(
     folder: str | os.PathLike[str], *, return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
-    """Load the memorability of 150 IAPS pictures (Cohendet et al. 2016).
+    """Load the memorability of 150 IAPS images (Cohendet et al. 2016).
 
     There is no download; the authors of the paper have the scores, and the University of
-    Florida gives the pictures on request.
+    Florida gives the images on request.
 
     Parameters
     ----------
@@ -202,38 +279,34 @@ def load_cohendet(
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
         Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-        Needs pandas.
 
     Returns
     -------
     sklearn.utils.Bunch or tuple
-        With ``images``, a list of :class:`pathlib.Path`; ``target``, the scores;
-        ``score_range``, ``target_names``, ``rule``, ``frame`` and ``DESCR``.
+        With ``images``, ``target``, ``score_range``, ``rule`` and ``DESCR``.
 
     Raises
     ------
     NotADirectoryError, FileNotFoundError
-        If there is no such folder, or the table or pictures are missing from it.
+        If there is no such folder, or the table or images are missing from it.
     ValueError
-        If a column is missing, a picture occurs twice, or a score is no number from 0 to 1.
+        If a column is missing, an image occurs twice, or a score is no number from 0 to 1.
 
     Examples
     --------
     >>> from sklearn_memorability.datasets import load_cohendet
-    >>> pictures = load_cohendet("iaps150")  # doctest: +SKIP
+    >>> images = load_cohendet("iaps150")  # doctest: +SKIP
     """
-    return load_requested(
-        COHENDET, folder, file_names=_iaps_files, return_X_y=return_X_y, as_frame=as_frame
-    )
+    return _load("cohendet", folder, _iaps_files, return_X_y=return_X_y, as_frame=as_frame)
 
 
 def load_libkuman(
     folder: str | os.PathLike[str], *, return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
-    """Load how memorable people find 703 IAPS pictures (Libkuman et al. 2007).
+    """Load how memorable people find 703 IAPS images (Libkuman et al. 2007).
 
     The ratings are in the norms that come with the paper; the University of Florida gives
-    the pictures on request.
+    the images on request.
 
     Parameters
     ----------
@@ -245,40 +318,249 @@ def load_libkuman(
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
         Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-        Needs pandas.
 
     Returns
     -------
     sklearn.utils.Bunch or tuple
-        With ``images``, a list of :class:`pathlib.Path`; ``target``, the ratings;
-        ``score_range``, ``target_names``, ``rule``, ``frame`` and ``DESCR``.
+        With ``images``, ``target``, ``score_range``, ``rule`` and ``DESCR``.
 
     Raises
     ------
     NotADirectoryError, FileNotFoundError
-        If there is no such folder, or the table or pictures are missing from it.
+        If there is no such folder, or the table or images are missing from it.
     ValueError
-        If a column is missing, a picture occurs twice, or a score is no number from 1 to 9.
+        If a column is missing, an image occurs twice, or a score is no number from 1 to 9.
 
     Examples
     --------
     >>> from sklearn_memorability.datasets import load_libkuman
-    >>> pictures = load_libkuman("iaps703")  # doctest: +SKIP
+    >>> images = load_libkuman("iaps703")  # doctest: +SKIP
     """
-    return load_requested(
-        LIBKUMAN, folder, file_names=_iaps_files, return_X_y=return_X_y, as_frame=as_frame
+    return _load("libkuman", folder, _iaps_files, return_X_y=return_X_y, as_frame=as_frame)
+
+
+def load_mediaeval(
+    folder: str | os.PathLike[str],
+    *,
+    subset: str = "devset",
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
+    """Load the interestingness of key frames of film trailers (MediaEval 2017).
+
+    To get the set, accept the licence at
+    https://www.interdigital.com/data_sets/interestingness-dataset.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder with ``devset`` and ``testset`` as they are unpacked: the lines of
+        ``devset/annotations/devset-image.txt`` are "video,key frame,interesting or
+        not,level,rank", and the key frames lie in ``devset/videos/<video>/images``.
+    subset : {"devset", "testset", "all"}, default="devset"
+        Which part. The paper's 7,396 frames are taken to be the development set of 2017.
+    return_X_y : bool, default=False
+        Whether to return ``(images, target)`` alone.
+    as_frame : bool, default=False
+        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+
+    Returns
+    -------
+    sklearn.utils.Bunch or tuple
+        With ``images``; ``target``, the level of interestingness; ``groups``, the video
+        of each; ``score_range``, ``rule`` and ``DESCR``.
+
+    Raises
+    ------
+    NotADirectoryError, FileNotFoundError
+        If there is no such folder, or annotations or frames are missing from it.
+    ValueError
+        If ``subset`` is unknown, or lines are not as described.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.datasets import load_mediaeval
+    >>> frames = load_mediaeval("me17in")  # doctest: +SKIP
+    >>> len(frames.images), len(set(frames.groups))  # doctest: +SKIP
+    (7396, 78)
+    """
+    choice("subset", subset, list(_SUBSETS))
+    row = REQUESTED["mediaeval"]
+    root = row.folder(folder)
+    names, videos, levels = [], [], []
+    for part in _SUBSETS[subset]:
+        path = row.file(root / part / "annotations" / f"{part}-image.txt")
+        lines = read_rows(path, encoding="utf-8")
+        refuse(
+            (f"{','.join(line)!r} in row {i}" for i, line in enumerate(lines, 1) if len(line) != 5),
+            f"{os.fspath(path)!r} has lines that are not 'video,key frame,interesting or "
+            "not,level,rank'",
+        )
+        names += [f"{part}/videos/{video}/images/{frame}" for video, frame, *_ in lines]
+        videos += [line[0] for line in lines]
+        levels.append(row.scores([line[3] for line in lines], f"level ({path.name})"))
+    return row.image_set(
+        find_images(root, names, "key frame", row.way_out),
+        np.concatenate(levels),
+        groups=np.asarray(videos),
+        return_X_y=return_X_y,
+        as_frame=as_frame,
     )
 
 
-def _iaps_files(pictures: Path, names: list[str]) -> list[str]:
+def load_flickr(
+    folder: str | os.PathLike[str], *, return_X_y: bool = False, as_frame: bool = False
+) -> Any:
+    """Load images that the user collected from Flickr, with their interestingness.
+
+    Flickr lists the interesting images of each day, in their order, for anyone who has a key:
+    https://www.flickr.com/services/api/flickr.interestingness.getList.html. Those of the
+    paper are not published.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder with ``images`` and ``scores.csv``: the columns ``image``, a file name,
+        and ``score``, a number that is larger for more interesting images. As Flickr's
+        rank 1 is the most interesting, write minus the rank.
+    return_X_y : bool, default=False
+        Whether to return ``(images, target)`` alone.
+    as_frame : bool, default=False
+        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+
+    Returns
+    -------
+    sklearn.utils.Bunch or tuple
+        With ``images``, ``target``, ``rule`` and ``DESCR``; ``score_range`` is None, as
+        the scores have no bounds.
+
+    Raises
+    ------
+    NotADirectoryError, FileNotFoundError
+        If there is no such folder, or the table or images are missing from it.
+    ValueError
+        If a column is missing, an image occurs twice, or a score is no number.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.datasets import load_flickr
+    >>> images = load_flickr("flickr")  # doctest: +SKIP
+    """
+    return _load("flickr", folder, return_X_y=return_X_y, as_frame=as_frame)
+
+
+def load_gygli(
+    folder: str | os.PathLike[str],
+    part: int,
+    *,
+    isola: str | os.PathLike[str] | None = None,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
+    """Load one of the three sets of "The interestingness of images" (Gygli et al. 2013).
+
+    There is no download; the authors of the paper have the scores.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder with ``images`` and ``scores.csv``: the columns ``image``, a file name
+        (in part 3 "webcam/image"), and ``score``, larger for more interesting images.
+        Part 2 has no ``images``, and a row for each of Isola's images in the order in
+        which those were released.
+    part : {1, 2, 3}
+        1: 2,688 images of outdoor scenes; 2: Isola's 2,222 images; 3: 20 webcams with
+        159 images each.
+    isola : str or path-like, optional
+        For part 2, the folder with Isola's set, as for ``load_isola``; by default the
+        folder ``isola`` in ``folder``.
+    return_X_y : bool, default=False
+        Whether to return ``(images, target)`` alone.
+    as_frame : bool, default=False
+        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+
+    Returns
+    -------
+    sklearn.utils.Bunch or tuple
+        With ``images``, ``target``, ``rule`` and ``DESCR``; ``groups`` is the webcam of
+        each image in part 3. ``score_range`` is None, as the scale depends on what the
+        authors hand out.
+
+    Raises
+    ------
+    NotADirectoryError, FileNotFoundError
+        If there is no such folder, or the table or images are missing from it.
+    ValueError
+        If ``part`` is unknown, part 2 hasn't a row for each of Isola's images, a column
+        is missing, an image occurs twice, or a score is no number.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.datasets import load_gygli
+    >>> webcams = load_gygli("gygli3", 3)  # doctest: +SKIP
+    >>> len(webcams.images), len(set(webcams.groups))  # doctest: +SKIP
+    (3180, 20)
+    """
+    choice("part", part, [1, 2, 3])
+    if part != 2:
+        groups = _webcams if part == 3 else None
+        return _load(
+            f"gygli{part}", folder, groups=groups, return_X_y=return_X_y, as_frame=as_frame
+        )
+    row = REQUESTED["gygli2"]
+    root = row.folder(folder)
+    place = root / "isola" if isola is None else Path(isola)
+    if not place.is_dir():
+        raise NotADirectoryError(
+            f"There is no folder {os.fspath(place)!r} with Isola's images, which part 2 is "
+            "about. fetch_isola downloads them; say where they are with isola=."
+        )
+    target = row.scores(row.table(root, ["score"])["score"])
+    images = isola_images(place)
+    if len(target) != len(images):
+        raise ValueError(
+            f"{os.fspath(root / _TABLE)!r} has {len(target)} rows, but there are "
+            f"{len(images)} images in {os.fspath(place)!r}. {row.way_out}"
+        )
+    return row.image_set(images, target, return_X_y=return_X_y, as_frame=as_frame)
+
+
+def _load(
+    name: str,
+    folder: str | os.PathLike[str],
+    file_names: Callable[[Path, list[str]], list[str]] | None = None,
+    groups: Callable[[list[str]], np.ndarray] | None = None,
+    **form: Any,
+) -> Any:
+    """Load a set that lies in ``images`` and ``scores.csv`` of the user's folder."""
+    row = REQUESTED[name]
+    root = row.folder(folder)
+    table = row.table(root, ["image", "score"])
+    names = table["image"]
+    found = names if file_names is None else file_names(root / "images", names)
+    return row.image_set(
+        find_images(root / "images", found, f"image ({_TABLE})", row.way_out),
+        row.scores(table["score"]),
+        groups=None if groups is None else groups(names),
+        **form,
+    )
+
+
+def _iaps_files(folder: Path, names: list[str]) -> list[str]:
+    """Return the file names of IAPS numbers."""
     # The suffix and its case differ between copies of IAPS. A spreadsheet's column with
     # numbers such as 2055.1 turns 1050 into 1050.0.
     files = {}
-    if pictures.is_dir():
-        for path in list_images(pictures, recursive=False):
+    if folder.is_dir():
+        for path in list_images(folder, recursive=False):
             files[path.name] = files[path.stem] = path.name
     numbers = [name.strip().removesuffix(".0") for name in names]
-    return [
-        files.get(number, f"{number}.jpg" if number.replace(".", "", 1).isdigit() else number)
-        for number in numbers
-    ]
+    return [files.get(number, number) for number in numbers]
+
+
+def _webcams(names: list[str]) -> np.ndarray:
+    refuse(
+        (f"{name!r} in row {i}" for i, name in enumerate(names, 1) if "/" not in name),
+        f"Column image ({_TABLE}) names images without the folder of their webcam",
+    )
+    return np.array([name.rpartition("/")[0] for name in names])

@@ -1,11 +1,11 @@
-"""Tables of scores and the pictures that they name, checked."""
+"""Tables of scores and the images that they name, checked."""
 
 import csv
 import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,40 +14,14 @@ _SHOWN = 5
 
 
 def read_table(table: Any) -> dict[str, list[Any]]:
-    """Return a table as a mapping from column names to columns.
-
-    Parameters
-    ----------
-    table : str, path-like, DataFrame or mapping of columns
-        A text file with a header line (UTF-8; separated by commas, or by tabs where the
-        name ends in ``.tsv``), a data frame, or a mapping.
-
-    Returns
-    -------
-    dict of str to list
-        Columns of a file are lists of strings.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no such text, has no rows, rows of differing lengths, or columns of the
-        same name.
-    """
+    """Return a text file with a header line (CSV, or TSV), data frame or mapping as columns."""
     if not isinstance(table, str | os.PathLike):
         return {str(name): list(table[name]) for name in getattr(table, "columns", table)}
     path = Path(table)
     if not path.is_file():
         raise FileNotFoundError(f"There is no table of scores at {os.fspath(path)!r}.")
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        # Spreadsheet programs write a byte-order mark, which would join the first name.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file, delimiter=separator, strict=True)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{os.fspath(path)!r} can't be read as a table: {error}") from error
-    rows = [row for row in rows if row]
+    header, *rows = read_rows(path, separator) or [[]]
     refuse(
         (f"row {i}" for i, row in enumerate(rows, 1) if len(row) != len(header)),
         f"{os.fspath(path)!r} has rows without exactly {len(header)} columns",
@@ -61,92 +35,55 @@ def read_table(table: Any) -> dict[str, list[Any]]:
     return {name.strip(): [row[i] for row in rows] for i, name in enumerate(header)}
 
 
-def find_pictures(
-    root: Path, names: Sequence[str], column: str, *, repeated: bool = False
-) -> list[Path]:
-    """Return the paths of the pictures that a table names.
+# Spreadsheet programs write a byte-order mark, which would join the first name.
+def read_rows(path: Path, separator: str = ",", encoding: str = "utf-8-sig") -> list[list[str]]:
+    """Return the rows of a text file that are not empty."""
+    try:
+        with path.open(newline="", encoding=encoding) as file:
+            return [row for row in csv.reader(file, delimiter=separator, strict=True) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{os.fspath(path)!r} can't be read as a table: {error}") from error
 
-    Parameters
-    ----------
-    root : pathlib.Path
-        The folder they are in.
-    names : sequence of str
-        File names relative to it, with forward slashes.
-    column : str
-        Where the names come from, for messages.
-    repeated : bool, default=False
-        Whether a picture may be named more than once.
 
-    Returns
-    -------
-    list of pathlib.Path
-        In the order of ``names``.
+def need_columns(
+    path: Path, table: Iterable[str], columns: Iterable[str], way_out: str = ""
+) -> None:
+    """Refuse a file that lacks columns."""
+    there = list(table)
+    lacking = [name for name in columns if name not in there]
+    if lacking:
+        raise ValueError(
+            f"{os.fspath(path)!r} has no column {', '.join(map(repr, lacking))}; it has "
+            f"{there[:20]}. {way_out}".strip()
+        )
 
-    Raises
-    ------
-    FileNotFoundError
-        If pictures are missing.
-    ValueError
-        If there are no names, one leads out of the folder, or one occurs twice.
-    """
+
+def find_images(root: Path, names: Sequence[str], column: str, way_out: str = "") -> list[Path]:
+    """Return the paths of the images that a table names, each once and none outside ``root``."""
     if not names:
         raise ValueError("The table has no rows.")
-    first_row: dict[str, int] = {}
-    twice = []
+    inside = os.path.abspath(root)
+    rows: dict[str, int] = {}
+    outside, twice, missing = [], [], []
     for row, name in enumerate(names, 1):
-        key = str(PurePosixPath(name))
-        if key in first_row and not repeated:
-            twice.append(f"{name!r} in rows {first_row[key]} and {row}")
-        first_row.setdefault(key, row)
-    refuse(twice, f"Column {column!r} names pictures more than once")
-    refuse(
-        (f"{name!r} in row {row}" for name, row in first_row.items() if "\0" in name),
-        f"Column {column!r} has names that no file can have",
-    )
-    inside = root.resolve()
-    paths = [root / name for name in names]
-    places = dict(zip(names, paths, strict=True))
-    rows = {name: first_row[str(PurePosixPath(name))] for name in places}
-    refuse(
-        (
-            f"{name!r} in row {rows[name]}"
-            for name, path in places.items()
-            if not path.resolve().is_relative_to(inside)
-        ),
-        f"Column {column!r} names files outside the folder",
-    )
-    refuse(
-        (f"{name!r} in row {rows[name]}" for name, path in places.items() if not path.is_file()),
-        f"Pictures are missing from {os.fspath(root)!r}",
-        FileNotFoundError,
-    )
-    return paths
+        place = os.path.abspath(root / name)
+        if not Path(place).is_relative_to(inside):
+            outside.append(f"{name!r} in row {row}")
+        elif place in rows:
+            twice.append(f"{name!r} in rows {rows[place]} and {row}")
+        elif not os.path.isfile(place):
+            missing.append(f"{name!r} in row {row}")
+        rows.setdefault(place, row)
+    refuse(outside, f"Column {column!r} names files outside the folder")
+    refuse(twice, f"Column {column!r} names images more than once")
+    refuse(missing, f"Images are missing from {os.fspath(root)!r}", FileNotFoundError, way_out)
+    return [root / name for name in names]
 
 
 def read_scores(
     values: Sequence[Any], column: str, score_range: tuple[float, float] | None
 ) -> np.ndarray:
-    """Return a column of scores as numbers.
-
-    Parameters
-    ----------
-    values : sequence
-        Numbers, or their text.
-    column : str
-        The column's name, for messages.
-    score_range : tuple of two floats or None
-        The least and the largest number there can be. None takes any.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_rows,)
-        Finite numbers.
-
-    Raises
-    ------
-    ValueError
-        If one is no number or outside ``score_range``.
-    """
+    """Return a column of numbers, or of their text, as finite floats within a range, if given."""
     target = np.full(len(values), np.nan)
     for i, value in enumerate(values):
         try:
@@ -166,19 +103,21 @@ def read_scores(
     return target
 
 
-def refuse(found: Iterable[str], what: str, error: type[Exception] = ValueError) -> None:
-    """Raise an error that names the first few of what was found, if anything was.
+def read_counts(values: Sequence[Any], column: str) -> np.ndarray:
+    """Return a column of counts as whole numbers, none below zero."""
+    counts = read_scores(values, column, None)
+    refuse(
+        (f"{count:g} in row {i}" for i, count in enumerate(counts, 1) if count < 0 or count % 1),
+        f"Column {column!r} has counts that are no whole numbers from 0 up",
+    )
+    return counts.astype(np.int64)
 
-    Parameters
-    ----------
-    found : iterable of str
-        What is wrong, each with its place.
-    what : str
-        What is wrong with them all.
-    error : type, default=ValueError
-        The error's class.
-    """
+
+def refuse(
+    found: Iterable[str], what: str, error: type[Exception] = ValueError, way_out: str = ""
+) -> None:
+    """Raise an error that names the first few of what is wrong, if anything is."""
     found = list(found)
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise error(f"{what}: {', '.join(found[:_SHOWN])}{more}.")
+        raise error(f"{what}: {', '.join(found[:_SHOWN])}{more}. {way_out}".strip())

@@ -1,6 +1,8 @@
-"""The two bundled sets, both from the THINGS database."""
+"""The THINGS database: two bundled sets of features, and its photographs with their scores."""
 
 import gzip
+import os
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,68 +10,34 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-_FOLDER = files(__package__) / "data"
-PHOTOGRAPHS = Path(str(_FOLDER / "things_photographs.npz"))
-
-_CITATIONS = """
-References
-----------
-M. A. Kramer, M. N. Hebart, C. I. Baker, W. A. Bainbridge, "The features underlying the
-memorability of objects", Science Advances 9(17), 2023.
-"""
-
-_CONCEPTS_DESCR = (
-    """
-THINGS object concepts
-----------------------
-:Rows: 1854 object concepts
-:Columns: 66 dimensions of the behavioural embedding SPoSE (not below zero but for
-    rounding), learnt from 4.7 million judgements of which of three objects is the odd
-    one out
-:Target: memorability of the concept: corrected recognition (hit rate - false-alarm
-    rate), averaged over the concept's photographs; 0.649 to 0.910
-
-Published figures, bundled with their citation.
-"""
-    + _CITATIONS
-    + """
-M. N. Hebart, C. Y. Zheng, F. Pereira, C. I. Baker, "Revealing the multidimensional mental
-representations of natural objects underlying human similarity judgements", Nature Human
-Behaviour 4, 2020.
-
-M. N. Hebart, O. Contier, L. Teichmann et al., "THINGS-data", eLife 12:e82580, 2023.
-"""
+from sklearn_memorability.datasets._base import data_frame, description, folder_with, image_set
+from sklearn_memorability.datasets._download import RemoteFile, fetch_files
+from sklearn_memorability.datasets._tables import (
+    find_images,
+    need_columns,
+    read_scores,
+    read_table,
 )
 
-_PHOTOGRAPHS_DESCR = (
-    """
-Features of THINGS photographs
-------------------------------
-:Rows: 946 photographs of 476 object concepts
-:Columns: 1280 features, the output of `ImageFeatures("efficientnet_lite0")`; stored as
-    float16, given as float32
-:Target: memorability of the photograph: corrected recognition (hit rate - false-alarm
-    rate); 0.538 to 0.977
-:Groups: the concept of each photograph; split by it in any cross-validation
+_DATA = files(__package__) / "data"
+PHOTOGRAPHS = Path(str(_DATA / "things_photographs.npz"))
 
-The photographs are third-party works and are not bundled; their features and published
-scores are. They are a part of THINGS chosen for high scores (mean .828), so their scores
-vary little and the set is hard. The split-half consistency of THINGS image scores is
-about .45, which makes them reliable to .62 (Spearman-Brown), and no predictor can be
-expected to pass a Spearman correlation of .79 with them, the root of that (`ceiling`).
-"""
-    + _CITATIONS
-    + """
-M. N. Hebart, A. H. Dickter, A. Kidder et al., "THINGS: A database of 1,854 object
-concepts and more than 26,000 naturalistic object images", PLoS ONE 14(10), 2019.
-"""
+_TABLE = "THINGS_Memorability_Scores.csv"
+_SCORES = RemoteFile(_TABLE, "osf:5a7z6")
+_IMAGES = RemoteFile("images_THINGS.zip", "osf:jum2f")
+_NO_SCORE = ("", "nan", "NaN", "NA")
+_WAY_OUT = (
+    "Download it with fetch_things(password=...), after removing what is left of an earlier copy, "
+    f"or put {_TABLE} of https://osf.io/5a7z6 and images_THINGS.zip of https://osf.io/jum2f, "
+    "unpacked, into one folder. Its password and the terms that using it accepts are in "
+    "password_images.txt beside it."
 )
 
 
 def load_things_concepts(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the memorability of 1,854 object concepts with their 66-d embedding.
 
-    A small real regression problem: no pictures and no network are needed.
+    A small real regression problem: no images and no network are needed.
 
     Parameters
     ----------
@@ -93,7 +61,7 @@ def load_things_concepts(*, return_X_y: bool = False, as_frame: bool = False) ->
     >>> concepts.data.shape, concepts.concepts[concepts.target.argmax()]
     ((1854, 66), np.str_('mustache'))
     """
-    with gzip.open(str(_FOLDER / "things_concepts.csv.gz"), "rt", encoding="utf-8") as file:
+    with gzip.open(str(_DATA / "things_concepts.csv.gz"), "rt", encoding="utf-8") as file:
         header = file.readline().strip().split(",")
         rows = [line.rstrip("\n").split(",") for line in file]
     return _as_asked(
@@ -101,7 +69,7 @@ def load_things_concepts(*, return_X_y: bool = False, as_frame: bool = False) ->
         target=np.array([float(row[1]) for row in rows]),
         names={"concepts": np.array([row[0] for row in rows])},
         feature_names=header[2:],
-        DESCR=_CONCEPTS_DESCR,
+        DESCR=description("things_concepts"),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
@@ -111,7 +79,7 @@ def load_things_photographs(*, return_X_y: bool = False, as_frame: bool = False)
     """Load features and memorability of 946 photographs of objects.
 
     The features are those that ``ImageFeatures("efficientnet_lite0")`` computes, so a
-    model fitted on them predicts the user's own pictures through that transformer.
+    model fitted on them predicts the user's own images through that transformer.
 
     Parameters
     ----------
@@ -144,7 +112,7 @@ def load_things_photographs(*, return_X_y: bool = False, as_frame: bool = False)
             target=arrays["target"],
             names={"image_names": arrays["image_names"]},
             feature_names=[f"imagefeatures{i}" for i in range(data.shape[1])],
-            DESCR=_PHOTOGRAPHS_DESCR,
+            DESCR=description("things_photographs"),
             return_X_y=return_X_y,
             as_frame=as_frame,
             groups=arrays["concepts"],
@@ -162,26 +130,153 @@ def _as_asked(
     as_frame: bool,
     **more: Any,
 ) -> Any:
-    target_names = ["memorability"]
-    table = frame = scores = None
+    """Return features and scores in the forms that scikit-learn's own loaders have."""
+    X: Any = data
+    y: Any = target
+    frame = None
     if as_frame:
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("as_frame=True needs pandas: pip install pandas") from error
-        ((label, index),) = names.items()
-        frame = pd.DataFrame(data, columns=feature_names, index=pd.Index(index, name=label))
-        frame[target_names[0]] = target
-        table, scores = frame[feature_names], frame[target_names[0]]
-    given = (data, target) if frame is None else (table, scores)
+        ((index_name, index),) = names.items()
+        frame = data_frame(data, columns=feature_names, index=index)
+        frame.index.name = index_name
+        frame["memorability"] = target
+        X, y = frame[feature_names], frame["memorability"]
     if return_X_y:
-        return given
+        return X, y
     return Bunch(
-        data=given[0],
-        target=given[1],
+        data=X,
+        target=y,
         frame=frame,
         feature_names=feature_names,
-        target_names=target_names,
+        target_names=["memorability"],
         **names,
         **more,
+    )
+
+
+def fetch_things(
+    *,
+    password: str | None = None,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    n_retries: int = 3,
+    delay: float = 1.0,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
+    """Load the THINGS photographs and their memorability, downloading them at first use.
+
+    Parameters
+    ----------
+    password : str, optional
+        The password of the archive, needed when it is unpacked. It is in
+        ``password_images.txt`` at https://osf.io/jum2f, with the terms that its use
+        accepts.
+    data_home : str or path-like, optional
+        Where sets are kept; by default scikit-learn's own data home.
+    download_if_missing : bool, default=True
+        Whether to download what is missing; otherwise that is an error.
+    n_retries : int, default=3
+        How often to try again after a broken connection.
+    delay : float, default=1.0
+        Seconds to wait before the first such attempt, doubled for each further one.
+    return_X_y : bool, default=False
+        Whether to return ``(images, target)`` alone.
+    as_frame : bool, default=False
+        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+
+    Returns
+    -------
+    sklearn.utils.Bunch or tuple
+        As of :func:`load_things`.
+
+    Raises
+    ------
+    OSError
+        If it can't be downloaded, or the disk is full. The next call goes on.
+    ValueError
+        If the password is missing or wrong, or a download is not the file that the Open
+        Science Framework has, by its hash.
+
+    Notes
+    -----
+    Python unpacks encrypted archives slowly: this takes hours. A faster program may
+    unpack the archive elsewhere, for :func:`load_things`.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.datasets import fetch_things
+    >>> things = fetch_things(password="...")  # doctest: +SKIP
+    """
+    options = (data_home, download_if_missing, n_retries, delay)
+    folder = fetch_files("things", [_SCORES], *options)
+    # Before gigabytes are downloaded, not after.
+    if password is None and download_if_missing and not (folder / _IMAGES.kept_as).exists():
+        raise ValueError(f"The photographs need password=. {_WAY_OUT}")
+    folder = fetch_files("things", [replace(_IMAGES, password=password)], *options)
+    return load_things(folder, return_X_y=return_X_y, as_frame=as_frame)
+
+
+def load_things(
+    folder: str | os.PathLike[str],
+    *,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
+    """Load the THINGS photographs and their memorability from a folder.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder with ``THINGS_Memorability_Scores.csv`` and
+        ``object_images/<concept>/<photograph>.jpg`` (or ``images_THINGS`` with it).
+    return_X_y : bool, default=False
+        Whether to return ``(images, target)`` alone.
+    as_frame : bool, default=False
+        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+
+    Returns
+    -------
+    sklearn.utils.Bunch or tuple
+        With ``images`` in the table's order, without those that have no score (one, in
+        the published table); ``target``; ``groups``, the object concept;
+        ``consistency``, ``ceiling``, ``score_range``, ``rule`` and ``DESCR``.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder, or the table or a photograph with a score is missing.
+    ValueError
+        If the table isn't the authors'.
+
+    Notes
+    -----
+    Kramer et al., "The features underlying the memorability of objects", Science Advances
+    9(17), 2023.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.datasets import load_things
+    >>> things = load_things("things")  # doctest: +SKIP
+    """
+    path = folder_with(folder, [_TABLE], [], _WAY_OUT) / _TABLE
+    table = read_table(path)
+    need_columns(path, table, ("file_path", "cr"), _WAY_OUT)
+    rows = [i for i, score in enumerate(table["cr"]) if score.strip() not in _NO_SCORE]
+    # The table has them as images/<concept>/<photograph>.
+    names = ["/".join(table["file_path"][i].split("/")[-2:]) for i in rows]
+    if not names:
+        raise ValueError(f"{os.fspath(path)!r} has no scores.")
+    places = ["object_images", "images_THINGS/object_images", "images_THINGS", "images"]
+    images = folder_with(folder, names[:1], places, _WAY_OUT)
+    n_without = len(table["cr"]) - len(rows)
+    return image_set(
+        find_images(images, names, f"file_path of {_TABLE}", _WAY_OUT),
+        read_scores([table["cr"][i] for i in rows], "cr", (-1.0, 1.0)),
+        score_range=(-1.0, 1.0),
+        groups=np.array([name.split("/")[0] for name in names]),
+        consistency=0.45,
+        rule=f"Photographs without a score are left out: {n_without}." if n_without else "",
+        DESCR=description("things"),
+        return_X_y=return_X_y,
+        as_frame=as_frame,
     )

@@ -1,23 +1,23 @@
-"""A web server on this machine that can fail in the ways that real ones do."""
+"""The internet, as a proxy on this machine that can fail in the ways that real servers do."""
 
 import hashlib
+import io
 import json
-import struct
 import threading
 import time
-import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlparse
 
+import numpy as np
 import pytest
-
-from sklearn_memorability.datasets import _osf
+import requests
+from PIL import Image
 
 
 @dataclass
 class Served:
-    """A file on the server.
+    """A file on the web.
 
     ``faults`` are used up one a request: a status to answer with, or ``("break", n)`` to
     end the connection after n bytes, or ``("hang", n)`` to send no more after n bytes.
@@ -30,6 +30,11 @@ class Served:
     faults: list = field(default_factory=list)
 
 
+def _key(url):
+    address = urlparse(url)
+    return address.netloc + address.path
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -38,12 +43,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         web = self.server.web
-        path = urlparse(self.path).path
-        sent = {"path": path, "headers": dict(self.headers), "bytes": 0}
+        sent = {"key": _key(self.path), "headers": dict(self.headers), "bytes": 0}
         web.requests.append(sent)
-        if path in web.redirects:
-            return self._answer(302, b"", {"Location": web.redirects[path]})
-        served = web.files.get(path)
+        if sent["key"] in web.redirects:
+            return self._answer(302, b"", {"Location": web.redirects[sent["key"]]})
+        served = web.files.get(sent["key"])
         if served is None:
             return self._answer(404, b"")
         fault = served.faults.pop(0) if served.faults else None
@@ -84,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Web:
-    """What the server has, and what was asked of it."""
+    """What the web has, and what was asked of it."""
 
     def __init__(self):
         self.files = {}
@@ -98,54 +102,43 @@ class Web:
         self._thread.start()
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def put(self, name, content, **options):
-        self.files[f"/{name}"] = Served(content, **options)
-        return f"{self.address}/{name}"
+    def put(self, url, content, **options):
+        self.files[_key(url)] = Served(content, **options)
+        return self.files[_key(url)]
 
-    def asked(self, name):
-        return [request for request in self.requests if request["path"] == f"/{name}"]
+    def redirect(self, url, to):
+        self.redirects[_key(url)] = to
 
-    def put_on_osf(self, node, files, folder=None, **options):
-        """List files as api.osf.io does: a page an entry, in a folder if one is named."""
-        entries = [
-            {
-                "attributes": {
-                    "kind": "file",
-                    "name": name,
-                    "size": len(content),
-                    "extra": {
-                        "hashes": {
-                            "md5": hashlib.md5(content).hexdigest(),
-                            "sha256": hashlib.sha256(content).hexdigest(),
-                        }
-                    },
-                },
-                "links": {"download": self.put(f"{node}/{name}", content, **options)},
+    def asked(self, url):
+        return [request for request in self.requests if request["key"] == _key(url)]
+
+    def put_on_osf(self, node, files, folder=None):
+        """List files as the Open Science Framework does: a page an entry, maybe in a folder."""
+        entries = []
+        for name, content in files.items():
+            url = f"https://files.osf.io/v1/resources/{node}/providers/osfstorage/{name}"
+            self.put(url, content)
+            hashes = {"sha256": hashlib.sha256(content).hexdigest()}
+            facts = {
+                "kind": "file",
+                "name": name,
+                "size": len(content),
+                "extra": {"hashes": hashes},
             }
-            for name, content in files.items()
-        ]
-        root = f"v2/nodes/{node}/files/osfstorage/"
-        if folder is None:
-            self._pages(root, entries)
-            return
-        inner = self._pages(f"{root}{folder}/", entries)
-        self._pages(
-            root,
-            [
-                {
-                    "attributes": {"kind": "folder", "name": folder},
-                    "relationships": {"files": {"links": {"related": {"href": inner}}}},
-                    "links": {},
-                }
-            ],
-        )
+            entries.append({"attributes": facts, "links": {"download": url}})
+        root = f"https://api.osf.io/v2/nodes/{node}/files/osfstorage/"
+        if folder is not None:
+            self._pages(f"{root}{folder}/", entries)
+            inner = {"files": {"links": {"related": {"href": f"{root}{folder}/"}}}}
+            facts = {"kind": "folder", "name": folder}
+            entries = [{"attributes": facts, "relationships": inner, "links": {}}]
+        self._pages(root, entries)
 
-    def _pages(self, path, entries):
+    def _pages(self, url, entries):
         for i, entry in enumerate(entries):
-            name = path if i == 0 else f"{path}page{i}/"
-            more = f"{self.address}/{path}page{i + 1}/" if i + 1 < len(entries) else None
-            self.put(name, json.dumps({"data": [entry], "links": {"next": more}}).encode())
-        return f"{self.address}/{path}"
+            more = f"{url}page{i + 1}/" if i + 1 < len(entries) else None
+            page = {"data": [entry], "links": {"next": more}}
+            self.put(f"{url}page{i}/" if i else url, json.dumps(page).encode())
 
     def close(self):
         self.released.set()
@@ -155,27 +148,20 @@ class Web:
 
 
 @pytest.fixture
-def web():
+def web(monkeypatch):
+    """Answer all requests of this process and its children from this machine."""
     server = Web()
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.address)
+    request = requests.Session.request
+
+    def without_tls(self, method, url, **options):
+        return request(self, method, url.replace("https://", "http://", 1), **options)
+
+    monkeypatch.setattr(requests.Session, "request", without_tls)
     yield server
     server.close()
-
-
-@pytest.fixture
-def on_web(web, monkeypatch):
-    """Point a module's files, and the Open Science Framework, at the local server."""
-    monkeypatch.setattr(_osf, "API", f"{web.address}/v2")
-
-    def pointed(module):
-        files = [
-            file
-            if file.url.startswith("osf:")
-            else replace(file, url=f"{web.address}/{file.name}", known_hash=None)
-            for file in module._FILES
-        ]
-        monkeypatch.setattr(module, "_FILES", tuple(files))
-
-    return pointed
 
 
 @pytest.fixture
@@ -191,43 +177,42 @@ def wait_until():
     return wait
 
 
+def _jpeg():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+JPEG = _jpeg()
+
+
 @pytest.fixture
-def encrypted_zip():
-    """Make the bytes of an encrypted archive, which zipfile reads but doesn't write."""
-    return _encrypted_zip
+def jpeg():
+    """The bytes of a small image."""
+    return JPEG
 
 
-def _encrypted_zip(files, password):
-    """Write a zip file as the older of the two ways of encryption has it (APPNOTE 6.1)."""
+@pytest.fixture
+def put_images():
+    """Write a small image at each path below a folder."""
 
-    def update(keys, byte):
-        crc = (zlib.crc32(bytes([byte]), keys[0] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF) & 0xFFFFFFFF
-        keys[0] = crc
-        keys[1] = ((keys[1] + (crc & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
-        high = keys[1] >> 24
-        keys[2] = (zlib.crc32(bytes([high]), keys[2] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF) & 0xFFFFFFFF
+    def put(folder, names):
+        for name in names:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(JPEG)
 
-    def encrypt(data):
-        keys = [0x12345678, 0x23456789, 0x34567890]
-        for byte in password.encode():
-            update(keys, byte)
-        encrypted = bytearray()
-        for byte in data:
-            mask = (keys[2] | 2) & 0xFFFF
-            encrypted.append(byte ^ (((mask * (mask ^ 1)) >> 8) & 0xFF))
-            update(keys, byte)
-        return bytes(encrypted)
+    return put
 
-    body, directory = b"", b""
-    for name, content in files.items():
-        crc = zlib.crc32(content)
-        data = encrypt(bytes(11) + bytes([crc >> 24]) + content)
-        raw = name.encode()
-        common = struct.pack(
-            "<HHHHHIIIHH", 20, 1, 0, 0, 0x21, crc, len(data), len(content), len(raw), 0
-        )
-        directory += b"PK\1\2" + struct.pack("<H", 20) + common
-        directory += struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + raw
-        body += b"PK\3\4" + common + raw + data
-    end = struct.pack("<HHHHIIH", 0, 0, len(files), len(files), len(directory), len(body), 0)
-    return body + directory + b"PK\5\6" + end
+
+@pytest.fixture
+def structs():
+    """Make a MATLAB structure array from mappings of the same names."""
+
+    def make(rows):
+        array = np.empty((1, len(rows)), dtype=[(name, object) for name in rows[0]])
+        for i, row in enumerate(rows):
+            array[0, i] = tuple(row.values())
+        return array
+
+    return make

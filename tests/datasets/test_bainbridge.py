@@ -5,7 +5,6 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pytest
 import scipy.io
-from PIL import Image
 
 from sklearn_memorability.datasets import load_bainbridge
 
@@ -32,10 +31,6 @@ ROWS = [
     for i in range(3)
 ]
 
-_TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_PARTS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-
 
 def _write_xlsx(folder, rows):
     # The least that a spreadsheet can be: one sheet with text and numbers.
@@ -50,36 +45,22 @@ def _write_xlsx(folder, rows):
         + "</row>"
         for row in rows
     )
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    parts = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    links = "http://schemas.openxmlformats.org/package/2006/relationships"
     with zipfile.ZipFile(folder / "Memorability Scores/memorability-scores.xlsx", "w") as file:
         file.writestr(
-            "[Content_Types].xml",
-            '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-            '<Default Extension="rels" '
-            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-            f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPES}.sheet.main+xml"/>'
-            f'<Override PartName="/xl/worksheets/sheet1.xml" '
-            f'ContentType="{_TYPES}.worksheet+xml"/></Types>',
-        )
-        relations = "http://schemas.openxmlformats.org/package/2006/relationships"
-        file.writestr(
-            "_rels/.rels",
-            f'<Relationships xmlns="{relations}"><Relationship Id="rId1" '
-            f'Type="{_PARTS}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        )
-        file.writestr(
             "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{relations}"><Relationship Id="rId1" '
-            f'Type="{_PARTS}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+            f'<Relationships xmlns="{links}"><Relationship Id="rId1" '
+            f'Type="{parts}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
         )
         file.writestr(
             "xl/workbook.xml",
-            f'<workbook xmlns="{_MAIN}" xmlns:r="{_PARTS}"><sheets>'
+            f'<workbook xmlns="{main}" xmlns:r="{parts}"><sheets>'
             '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
         )
-        file.writestr(
-            "xl/worksheets/sheet1.xml",
-            f'<worksheet xmlns="{_MAIN}"><sheetData>{cells}</sheetData></worksheet>',
-        )
+        sheet = f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
+        file.writestr("xl/worksheets/sheet1.xml", sheet)
 
 
 def _write_matlab(folder, variables, lines=None):
@@ -95,18 +76,15 @@ def _write_matlab(folder, variables, lines=None):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    pictures = tmp_path / "10k US Adult Faces Database" / "Face Images"
-    pictures.mkdir(parents=True)
+def folder(tmp_path, put_images):
+    put_images(tmp_path / "10k US Adult Faces Database" / "Face Images", [*NAMES, "a filler.jpg"])
     (tmp_path / "Memorability Scores").mkdir()
-    for name in (*NAMES, "a filler.jpg"):
-        Image.new("RGB", (2, 2)).save(pictures / name)
     return tmp_path
 
 
 def _check(faces, folder, with_counts=True):
-    pictures = folder / "10k US Adult Faces Database" / "Face Images"
-    assert faces.images == [pictures / name for name in NAMES]
+    images = folder / "10k US Adult Faces Database" / "Face Images"
+    assert faces.images == [images / name for name in NAMES]
     assert faces.target == pytest.approx(HIT_RATES)
     assert faces.score_range == (0, 1)
     if with_counts:
@@ -123,31 +101,25 @@ def test_the_spreadsheet_is_read(folder):
     _check(faces, folder)
     # Spearman-Brown's reliability of .68 is .810; its root is .900.
     assert faces.ceiling == pytest.approx(0.9, abs=5e-4)
-    assert faces.rule == "3 pictures are here; the paper has 2,222."
+    assert faces.rule == "3 images are here; the paper has 2,222."
     assert "may not be redistributed" in faces.DESCR
 
 
-def test_the_matrices_are_read_by_the_pictures_numbers(folder):
+def test_the_matrices_are_read_by_the_images_numbers(folder):
     _write_matlab(folder, COUNTS)
     _check(load_bainbridge(folder), folder)
 
 
-def test_a_structure_of_matrices_is_read(folder):
+def test_structures_are_read(folder, structs):
     names = ("Hits", "Misses", "FalseAlarms", "CorrectRejections")
-    structure = np.empty((1, 1), dtype=[(name, object) for name in names])
-    structure[0, 0] = tuple(np.array(counts)[:, None] for counts in COUNTS.values())
-    _write_matlab(folder, {})
-    scipy.io.savemat(folder / "Memorability Scores/memorability-scores.mat", {"scores": structure})
-    _check(load_bainbridge(folder), folder)
-
-
-def test_a_row_of_structures_is_read(folder):
-    rows = np.empty((1, 3), dtype=[(name, object) for name in COUNTS])
-    for i in range(3):
-        rows[0, i] = tuple(COUNTS[name][i] for name in COUNTS)
-    _write_matlab(folder, {})
-    scipy.io.savemat(folder / "Memorability Scores/memorability-scores.mat", {"faces": rows})
-    _check(load_bainbridge(folder), folder)
+    columns = [np.array(counts)[:, None] for counts in COUNTS.values()]
+    of_matrices = structs([dict(zip(names, columns, strict=True))])
+    in_a_row = structs([{name: COUNTS[name][i] for name in COUNTS} for i in range(3)])
+    for structure in (of_matrices, in_a_row):
+        _write_matlab(folder, {})
+        path = folder / "Memorability Scores/memorability-scores.mat"
+        scipy.io.savemat(path, {"scores": structure})
+        _check(load_bainbridge(folder), folder)
 
 
 def test_rates_do_where_there_are_no_counts(folder):
@@ -193,13 +165,13 @@ def test_the_spreadsheet_stands_in_for_missing_names(folder):
 
 def test_names_without_a_header_and_with_odd_bytes(folder):
     name = "Google_Zo\udcebl_oval.jpg"  # As written by a system of the nineties.
-    pictures = folder / "10k US Adult Faces Database" / "Face Images"
-    (pictures / NAMES[2]).rename(pictures / name)
+    images = folder / "10k US Adult Faces Database" / "Face Images"
+    (images / NAMES[2]).rename(images / name)
     _write_matlab(folder, COUNTS)
     text = "\n".join(f"{i},{name}" for i, name in enumerate([*NAMES[:2], name], 1))
     path = folder / "Memorability Scores/target-filenames.txt"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert load_bainbridge(folder).images[2] == pictures / name
+    assert load_bainbridge(folder).images[2] == images / name
 
 
 @pytest.mark.parametrize(
@@ -207,7 +179,7 @@ def test_names_without_a_header_and_with_odd_bytes(folder):
     [
         (["1,a.jpg", "3,b.jpg", "2,c.jpg"], "not the next number.*'3,b.jpg' in row 2"),
         (["Image #,Filename", "1,a.jpg", "2"], "not the next number.*'2' in row 2"),
-        (["1,a.jpg", "2,b.jpg"], "names 2 pictures, but .*mat' has: 3 hits, 3 misses"),
+        (["1,a.jpg", "2,b.jpg"], "names 2 images, but the file of scores has: 3 hits, 3 misses"),
         (["1,a.jpg", "2,a.jpg", "3,b.jpg"], "more than once: 'a.jpg' in rows 1 and 2"),
         (["1,../../x.jpg", "2,a.jpg", "3,b.jpg"], r"outside the folder: '\.\./\.\./x\.jpg'"),
     ],

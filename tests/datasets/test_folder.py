@@ -9,7 +9,7 @@ from sklearn_memorability.datasets import load_image_folder
 
 @pytest.fixture
 def folder(tmp_path):
-    root = tmp_path / "pictures"
+    root = tmp_path / "images"
     (root / "sub").mkdir(parents=True)
     for name in ("b.png", "a.png", "sub/c.png"):
         Image.new("RGB", (2, 2)).save(root / name)
@@ -22,7 +22,7 @@ def _table(folder, text, name="scores.csv", encoding="utf-8"):
     return path
 
 
-def test_a_table_gives_pictures_scores_and_groups_in_its_order(folder):
+def test_a_table_gives_images_scores_and_groups_in_its_order(folder):
     table = _table(folder, "image,score,place\nsub/c.png,0.9,x\na.png,0.5,y\nb.png,0.7,x\n")
     mine = load_image_folder(folder, table, group_column="place")
     assert mine.images == [folder / "sub/c.png", folder / "a.png", folder / "b.png"]
@@ -55,7 +55,7 @@ def test_tables_in_memory(folder, kind):
     assert mine.target.tolist() == [0.2, 1.0]
 
 
-def test_without_a_table_all_pictures_are_listed(folder):
+def test_without_a_table_all_images_are_listed(folder):
     mine = load_image_folder(folder)
     assert mine.images == [folder / "a.png", folder / "b.png", folder / "sub/c.png"]
     assert mine.target is None
@@ -98,7 +98,7 @@ def test_long_lists_of_errors_are_cut(folder):
         load_image_folder(folder, _table(folder, "image,score\n" + rows))
 
 
-def test_missing_folder_table_and_pictures(folder, tmp_path):
+def test_missing_folder_table_and_images(folder, tmp_path):
     with pytest.raises(NotADirectoryError):
         load_image_folder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"no table.*none\.csv"):

@@ -1,4 +1,5 @@
-import shutil
+import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -8,15 +9,13 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from sklearn_memorability.datasets import _isola
-from sklearn_memorability.datasets._isola import extract_isola_pictures, fetch_isola, load_isola
+from sklearn_memorability.datasets import fetch_isola, load_isola
 
 # As in the archive: file path, hits, misses, false alarms, correct rejections.
 RECORDS = [
     (r"sun\images\sun_aaa_crop.jpg", 60, 20, 5, 95),
     ("sun/images/sun_bbb_crop.jpg", 30, 50, 40, 40),
     ("sun/images/sun_ccc_crop.jpg", 40, 40, 10, 90),
-    ("textures/texture_1.jpg", 1, 79, 0, 100),
 ]
 CATEGORIES = {
     r"a\abbey": ["http://example.org/a/sun_aaa.jpg"],
@@ -25,15 +24,7 @@ CATEGORIES = {
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8, 3, len(RECORDS)), dtype=np.uint8)
 
 
-def _structs(rows):
-    """A MATLAB structure array, from mappings of the same names."""
-    array = np.empty((1, len(rows)), dtype=[(name, object) for name in rows[0]])
-    for i, row in enumerate(rows):
-        array[0, i] = tuple(row.values())
-    return array
-
-
-def _write(root, pixels=PIXELS, records=RECORDS):
+def _write(root, structs, pixels=PIXELS, records=RECORDS):
     for name in ("Image data", "Experiment data"):
         (root / "Data" / name).mkdir(parents=True)
     names = ["filepath", "hits", "misses", "false_alarms", "correct_rejections"]
@@ -51,20 +42,13 @@ def _write(root, pixels=PIXELS, records=RECORDS):
         images = np.empty((1, len(urls)), dtype=object)
         images[0] = urls
         groups.append({"category": category, "images": images})
-    scipy.io.savemat(root / "Data/Image data/SUN_urls.mat", {"SUN": _structs(groups)})
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    root = tmp_path_factory.mktemp("isola") / "archive"
-    _write(root)
-    return root
+    scipy.io.savemat(root / "Data/Image data/SUN_urls.mat", {"SUN": structs(groups)})
 
 
 @pytest.fixture
-def folder(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(_isola, "_N_SCENES", 3)
-    return shutil.copytree(whole, tmp_path / "archive")
+def folder(tmp_path, structs):
+    _write(tmp_path / "archive", structs)
+    return tmp_path / "archive"
 
 
 def test_the_scenes_are_read_with_their_hit_rates(folder):
@@ -97,22 +81,30 @@ def test_false_alarms_are_corrected_for_as_asked(folder, correction, expected, s
     assert scenes.score_range == score_range
 
 
-def test_pictures_are_written_once_pixel_by_pixel(folder, monkeypatch):
-    images = extract_isola_pictures(folder)
+def test_images_are_written_once_pixel_by_pixel(folder):
+    images = load_isola(folder).images
     for i, path in enumerate(images):
         assert np.array_equal(np.asarray(Image.open(path)), PIXELS[..., i])
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", "Data", "pictures"]
     (folder / "Data/Image data/target_images.mat").write_bytes(b"not needed any more")
     assert load_isola(folder).images == images
+
+
+def test_the_textures_after_the_scenes_are_left_out(tmp_path, structs):
+    records = [(f"sun_{i}_crop.jpg", i, 1, 1, 1) for i in range(1, 2401)]
+    pixels = np.zeros((2, 2, 3, 2400), dtype=np.uint8)
+    _write(tmp_path / "archive", structs, pixels, records)
+    scenes = load_isola(tmp_path / "archive")
+    assert len(scenes.images) == 2222
+    assert scenes.counts["hits"][-1] == 2222
 
 
 def test_the_folder_around_it_will_do(folder):
     (folder.parent / "cvpr_memorability_data").mkdir()
     moved = folder.rename(folder.parent / "cvpr_memorability_data" / "cvpr_memorability_data")
-    assert load_isola(folder.parent).images[0].parent == moved / "pictures"
+    assert load_isola(folder.parent).images[0].parent == moved / "images"
 
 
-def test_writing_goes_on_after_an_interruption(folder, monkeypatch):
+def test_an_interrupted_call_leaves_nothing_half_written(folder, monkeypatch):
     save, written = Image.Image.save, []
 
     def interrupted(self, *arguments, **options):
@@ -121,44 +113,21 @@ def test_writing_goes_on_after_an_interruption(folder, monkeypatch):
         written.append(arguments)
         return save(self, *arguments, **options)
 
-    monkeypatch.setattr(Image.Image, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        load_isola(folder)
-    assert not (folder / "pictures").exists()
-    written.append("more")
-    assert len(load_isola(folder).images) == 3
-    assert len(written) == 4
+    with monkeypatch.context() as context:
+        context.setattr(Image.Image, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load_isola(folder)
+    assert not (folder / "images").exists()
+    assert len(load_isola(folder).images) == len(os.listdir(folder / "images")) == 3
 
 
-def _extract(folder):
-    code = (
-        "import sys; from sklearn_memorability.datasets._isola import extract_isola_pictures; "
-        "extract_isola_pictures(sys.argv[1])"
-    )
-    return subprocess.Popen([sys.executable, "-c", code, str(folder)])
-
-
-def test_two_processes_at_once_write_the_pictures_once(whole, tmp_path):
-    folder = shutil.copytree(whole, tmp_path / "archive")
-    processes = [_extract(folder) for _ in range(2)]
-    assert [process.wait(30) for process in processes] == [0, 0]
-    assert len(list((folder / "pictures").iterdir())) == len(RECORDS)
-    assert not (folder / "pictures.part").exists()
-
-
-def test_after_being_killed_the_next_call_completes_the_pictures(tmp_path, wait_until):
-    records = [(f"sun_{i}_crop.jpg", 1, 1, 1, 1) for i in range(600)]
-    pixels = np.zeros((64, 64, 3, len(records)), dtype=np.uint8)
-    _write(tmp_path / "archive", pixels, records)
-    process = _extract(tmp_path / "archive")
-    wait_until(lambda: (tmp_path / "archive" / "pictures.part" / "0010_sun_9_crop.png").exists())
-    process.kill()
-    process.wait()
-    assert not (tmp_path / "archive" / "pictures").exists()
-    images = extract_isola_pictures(tmp_path / "archive")
-    assert len(images) == 600
-    for path in images:
-        Image.open(path).load()
+def test_two_processes_at_once_write_the_images_once(folder):
+    code = "import sys; from sklearn_memorability.datasets import load_isola as load\n"
+    command = [sys.executable, "-c", code + "load(sys.argv[1])", str(folder)]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert len(os.listdir(folder / "images")) == 3
+    assert not (folder / "images.part").exists()
 
 
 def test_without_the_list_of_categories_there_are_no_groups(folder):
@@ -174,9 +143,9 @@ def test_missing_files_tell_the_way_out(folder, tmp_path):
         load_isola(folder)
 
 
-def test_pictures_that_were_removed_are_missed(folder):
+def test_images_that_were_removed_are_missed(folder):
     load_isola(folder).images[1].unlink()
-    with pytest.raises(FileNotFoundError, match=r"lacks 1 pictures.*0002_sun_bbb.*Remove"):
+    with pytest.raises(FileNotFoundError, match=r"lacks 1 images.*0002_sun_bbb.*Remove"):
         load_isola(folder)
 
 
@@ -189,7 +158,7 @@ def test_pictures_that_were_removed_are_missed(folder):
             {"sorted_target_data": np.ones((3, 1))},
             "isn't the archive's.*filepath",
         ),
-        ("Image data/target_images.mat", {"x": 1}, "no variable img"),
+        ("Image data/target_images.mat", {"x": 1}, r"variable img of shape \(0,\)"),
         ("Image data/target_images.mat", {"img": PIXELS[..., :2]}, r"shape \(8, 8, 3, 2\)"),
         ("Image data/SUN_urls.mat", {"x": 1}, "variable SUN"),
     ],
@@ -206,24 +175,21 @@ def test_damaged_files_are_refused(folder):
         load_isola(folder)
 
 
-def test_it_is_downloaded_and_read(web, on_web, folder, tmp_path):
-    archive = tmp_path / "cvpr_memorability_data.zip"
+def test_it_is_downloaded_and_read(web, folder, tmp_path):
+    archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         for path in sorted(folder.rglob("*.mat")):
-            name = path.relative_to(folder)
-            file.write(path, f"cvpr_memorability_data/{name}")
-    web.put(archive.name, archive.read_bytes())
-    on_web(_isola)
+            file.write(path, f"cvpr_memorability_data/{path.relative_to(folder)}")
+    web.put(
+        "https://web.mit.edu/phillipi/Public/WhatMakesAnImageMemorable/cvpr_memorability_data.zip",
+        archive.getvalue(),
+    )
+    with pytest.raises(ValueError, match="correction='all' is unknown"):
+        fetch_isola(correction="all", data_home=tmp_path / "home")
+    assert not web.requests
     fetched = fetch_isola(data_home=tmp_path / "home")
     assert fetched.target.tolist() == [0.75, 0.375, 0.5]
     assert fetch_isola(data_home=tmp_path / "home", download_if_missing=False).images == (
         fetched.images
     )
     assert len(web.requests) == 1
-
-
-def test_an_unknown_correction_is_refused_before_anything_is_downloaded(web, on_web, tmp_path):
-    on_web(_isola)
-    with pytest.raises(ValueError, match="correction='all' is unknown"):
-        fetch_isola(correction="all", data_home=tmp_path)
-    assert not web.requests

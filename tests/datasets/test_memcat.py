@@ -3,10 +3,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from sklearn_memorability.datasets import _memcat
-from sklearn_memorability.datasets._memcat import fetch_memcat, load_memcat
+from sklearn_memorability.datasets import fetch_memcat, load_memcat
 
 # The table has its row's number in a first column without a name.
 TABLE = """\
@@ -19,24 +17,15 @@ memorability_w_fa_correction,memorability_wo_fa_correction
 NAMES = ["animal/bear/bear_1.jpg", "animal/bear/bear_2.jpg", "food/pie/pie_1.jpg"]
 
 
-def _picture():
-    buffer = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, put_images):
     root = tmp_path / "mine"
-    for name in NAMES:
-        path = root / "MemCat" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_picture())
+    put_images(root / "MemCat", NAMES)
     (root / "memcat_image_data.csv").write_text(TABLE)
     return root
 
 
-def test_the_pictures_are_read_with_their_hit_rates(folder):
+def test_the_images_are_read_with_their_hit_rates(folder):
     memcat = load_memcat(folder)
     assert memcat.images == [folder / "MemCat" / name for name in NAMES]
     assert memcat.target.tolist() == [0.8, 0.6, 0.2]
@@ -65,7 +54,7 @@ def test_groups_can_be_the_categories(folder):
 
 
 @pytest.mark.parametrize("place", ["MemCat/MemCat", "MemCat_images/MemCat", "images"])
-def test_the_other_places_of_the_pictures_are_found(folder, place):
+def test_the_other_places_of_the_images_are_found(folder, place):
     (folder / "MemCat").rename(folder / "inner")
     (folder / place).parent.mkdir(exist_ok=True)
     (folder / "inner").rename(folder / place)
@@ -107,16 +96,14 @@ def test_other_tables_are_refused(folder):
         load_memcat(folder)
 
 
-def test_it_is_found_on_the_open_science_framework_downloaded_and_read(
-    web, on_web, folder, tmp_path
-):
+def test_it_is_found_on_the_open_science_framework_and_downloaded(web, folder, jpeg, tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in NAMES:
-            archive.writestr(f"MemCat/{name}", _picture())
-    files = {"memcat_image_data.csv": TABLE.encode(), "MemCat.zip": buffer.getvalue()}
-    web.put_on_osf("kvghu", files, "MemCat_images")
-    on_web(_memcat)
+            archive.writestr(f"MemCat/{name}", jpeg)
+    # Names differ in case there.
+    files = {"MemCat_image_data.csv": TABLE.encode(), "MemCat.zip": buffer.getvalue()}
+    web.put_on_osf("kvghu", files, folder="MemCat_images")
     fetched = fetch_memcat(data_home=tmp_path / "home")
     assert np.array_equal(fetched.target, load_memcat(folder).target)
     assert all(path.is_file() for path in fetched.images)

@@ -1,16 +1,42 @@
+"""Sets that are handed out on request and have a plain form."""
+
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
-from sklearn_memorability.datasets import load_cohendet, load_dubey, load_libkuman
+from sklearn_memorability.datasets import (
+    load_cohendet,
+    load_dubey,
+    load_flickr,
+    load_gygli,
+    load_libkuman,
+    load_mediaeval,
+)
 
-LOADERS = [load_dubey, load_cohendet, load_libkuman]
+
+def _gygli1(folder):
+    return load_gygli(folder, 1)
+
+
+def _gygli3(folder):
+    return load_gygli(folder, 3)
+
+
+GYGLI = r"authors of 'The interestingness of images'.*people\.ee\.ethz\.ch/~gyglim"
 # What each message must say of where to ask.
 PLACES = {
     load_dubey: "authors of 'What makes an object memorable.*cbs.ic.gatech.edu/salobj",
     load_cohendet: "Cohendet et al., QoMEX 2016.*csea.phhp.ufl.edu",
     load_libkuman: "doi.org/10.3758/BF03193164.*csea.phhp.ufl.edu",
+    load_flickr: "flickr.com/services/api/flickr.interestingness.getList",
+    _gygli1: GYGLI,
+    _gygli3: GYGLI,
 }
+OBJECTS = (
+    "image,object,score\n2.jpg,dog,0.4\n1.jpg,boat,0.2\n2.jpg,man,0.9\n1.jpg,fish,0.3\n"
+    "1.jpg,dog,0.7\n"
+)
 
 
 @pytest.fixture
@@ -20,136 +46,245 @@ def folder(tmp_path):
     return root
 
 
-def _fill(folder, names, table):
-    for name in names:
-        Image.new("RGB", (2, 2)).save(folder / "images" / name)
-    (folder / "scores.csv").write_text(table, encoding="utf-8")
+@pytest.fixture
+def fill(folder, put_images):
+    def filled(names, table):
+        put_images(folder / "images", names)
+        (folder / "scores.csv").write_text(table, encoding="utf-8")
+        return folder
 
-
-OBJECTS = (
-    "image,object,score\n2.jpg,dog,0.4\n1.jpg,boat,0.2\n2.jpg,man,0.9\n1.jpg,fish,0.3\n"
-    "1.jpg,dog,0.7\n"
-)
+    return filled
 
 
 @pytest.mark.parametrize(("objects", "expected"), [("max", [0.9, 0.7]), ("mean", [0.65, 0.4])])
-def test_objects_become_one_score_a_picture(folder, objects, expected):
-    _fill(folder, ["1.jpg", "2.jpg"], OBJECTS)
-    pictures = load_dubey(folder, objects=objects)
-    assert pictures.images == [folder / "images/2.jpg", folder / "images/1.jpg"]
-    assert pictures.target == pytest.approx(expected)
-    assert pictures.rule == (
-        f"A picture's score is the {objects} of its objects' scores. "
-        "2 pictures are here; the paper has 850."
+def test_scores_of_objects_become_one_score_an_image(fill, objects, expected):
+    folder = fill(["1.jpg", "2.jpg"], OBJECTS)
+    dubey = load_dubey(folder, objects=objects)
+    assert dubey.images == [folder / "images/2.jpg", folder / "images/1.jpg"]
+    assert dubey.target == pytest.approx(expected)
+    assert dubey.target.dtype == np.float64
+    assert dubey.rule == (
+        f"An image's score is the {objects} of its objects' scores. "
+        "2 images are here; the paper has 850."
     )
-    assert "PASCAL-S" in pictures.DESCR
+    assert "PASCAL-S" in dubey.DESCR
 
 
-def test_the_most_memorable_object_counts_by_default(folder):
-    _fill(folder, ["1.jpg", "2.jpg"], OBJECTS)
-    images, target = load_dubey(folder, return_X_y=True)
-    assert [path.name for path in images] == ["2.jpg", "1.jpg"]
-    assert target.tolist() == [0.9, 0.7]
+def test_the_most_memorable_object_counts_by_default(fill):
+    folder = fill(["1.jpg", "2.jpg"], OBJECTS)
+    assert load_dubey(folder, return_X_y=True)[1].tolist() == [0.9, 0.7]
     with pytest.raises(ValueError, match=r"objects='min' is unknown.*\['max', 'mean'\]"):
         load_dubey(folder, objects="min")
-
-
-def test_an_object_named_twice_is_refused(folder):
-    _fill(folder, ["1.jpg", "2.jpg"], OBJECTS + "2.jpg,man,0.5\n")
-    with pytest.raises(ValueError, match=r"'object \(scores\.csv\)'.*'man' of '2\.jpg' in row 6"):
+    with (folder / "scores.csv").open("a") as table:
+        table.write("2.jpg,man,0.5\n")
+    with pytest.raises(ValueError, match=r"objects more than once: 'man' of '2\.jpg' in row 6"):
         load_dubey(folder)
 
 
-def test_hit_rates_of_iaps_pictures(folder):
-    _fill(folder, ["1050.jpg", "2055.1.jpg"], "image,score\n2055.1,0.61\n1050,0.93\n")
-    pictures = load_cohendet(folder)
-    assert pictures.images == [folder / "images/2055.1.jpg", folder / "images/1050.jpg"]
-    assert pictures.target.tolist() == [0.61, 0.93]
-    assert pictures.score_range == (0, 1)
-    assert pictures.target_names == ["memorability"]
-
-
-def test_ratings_of_iaps_pictures_keep_their_scale(folder):
-    _fill(folder, ["1050.jpg", "1090.jpg"], "image,score\n1050,4.25\n1090,1.5\n")
-    pictures = load_libkuman(folder)
-    assert pictures.target.tolist() == [4.25, 1.5]
-    assert pictures.score_range == (1, 9)
-    assert "not of what they remember" in pictures.rule
-    frame = load_libkuman(folder, as_frame=True).frame
-    assert frame["memorability"].tolist() == [4.25, 1.5]
-
-
-def test_iaps_numbers_as_copies_and_spreadsheets_write_them(folder):
-    _fill(
-        folder,
+def test_iaps_numbers_as_copies_and_spreadsheets_write_them(fill):
+    folder = fill(
         ["1050.JPG", "2055.1.bmp", "1090.jpg"],
         # A column with 2055.1 in it makes a spreadsheet write 1050.0.
         "image,score\n1050.0,0.5\n2055.1,0.6\n1090.jpg,0.7\n",
     )
-    images = load_cohendet(folder).images
-    assert [path.name for path in images] == ["1050.JPG", "2055.1.bmp", "1090.jpg"]
-
-
-def test_the_same_picture_by_number_and_by_name_is_refused(folder):
-    _fill(folder, ["1050.jpg"], "image,score\n1050,0.5\n1050.jpg,0.6\n")
-    with pytest.raises(ValueError, match=r"more than once: '1050\.jpg' in rows 1 and 2"):
+    cohendet = load_cohendet(folder)
+    names = ["1050.JPG", "2055.1.bmp", "1090.jpg"]
+    assert cohendet.images == [folder / "images" / name for name in names]
+    assert cohendet.target.tolist() == [0.5, 0.6, 0.7]
+    assert cohendet.score_range == (0, 1)
+    (folder / "scores.csv").write_text("image,score\n1090,0.5\n1090.jpg,0.6\n")
+    with pytest.raises(ValueError, match=r"more than once: '1090\.jpg' in rows 1 and 2"):
         load_cohendet(folder)
 
 
-def test_the_rule_is_empty_where_the_set_is_the_papers(folder):
+def test_ratings_of_iaps_images_keep_their_scale(fill):
+    libkuman = load_libkuman(
+        fill(["1050.jpg", "1090.jpg"], "image,score\n1050,4.25\n1090,1.5\n"), as_frame=True
+    )
+    assert libkuman.frame["memorability"].tolist() == [4.25, 1.5]
+    assert libkuman.score_range == (1, 9)
+    assert "not of what they remember" in libkuman.rule
+
+
+def test_the_rule_is_empty_where_the_set_is_the_papers(fill):
     numbers = range(1001, 1151)
-    for number in numbers:
-        (folder / f"images/{number}.jpg").touch()
-    _fill(folder, [], "image,score\n" + "".join(f"{number},0.5\n" for number in numbers))
+    rows = "".join(f"{number},0.5\n" for number in numbers)
+    folder = fill([f"{number}.jpg" for number in numbers], "image,score\n" + rows)
     assert load_cohendet(folder).rule == ""
 
 
-@pytest.mark.parametrize("load", LOADERS)
-def test_what_is_missing_is_named_with_the_place_to_ask(folder, load):
+@pytest.mark.parametrize(
+    ("load", "rule"), [(_gygli1, ""), (load_flickr, "Which images the paper collected")]
+)
+def test_interestingness_has_any_scale(fill, load, rule):
+    table = "image,score,owner\nstreet.jpg,-500,a\ncoast.jpg,1.75,b\n"
+    found = load(fill(["coast.jpg", "street.jpg"], table))
+    assert [path.name for path in found.images] == ["street.jpg", "coast.jpg"]
+    assert found.target.tolist() == [-500, 1.75]
+    assert found.target_names == ["interestingness"]
+    assert found.score_range is None
+    assert found.groups is None
+    assert found.rule.startswith(rule)
+    assert "2 images are here; the paper has" in found.rule
+
+
+def test_webcams_are_groups(fill):
+    names = ["cam01/0001.jpg", "cam01/0002.jpg", "cam02/0001.jpg"]
+    folder = fill(names, "image,score\n" + "".join(f"{name},0.5\n" for name in names))
+    webcams = load_gygli(folder, 3)
+    assert webcams.images == [folder / "images" / name for name in names]
+    assert webcams.groups.tolist() == ["cam01", "cam01", "cam02"]
+    fill(["0001.jpg"], "image,score\n0001.jpg,0.5\n")
+    with pytest.raises(ValueError, match=r"without the folder of their webcam: '0001\.jpg' in"):
+        load_gygli(folder, 3)
+    with pytest.raises(ValueError, match=r"part=4 is unknown; choose one of \[1, 2, 3\]"):
+        load_gygli(folder, 4)
+
+
+def _write_isola(folder, structs):
+    # Three images of one colour each, as the authors' archive has them.
+    counts = dict.fromkeys(("hits", "misses", "false_alarms", "correct_rejections"), 1)
+    records = [{"filepath": f"targets/{name}_crop.jpg"} | counts for name in "bca"]
+    pixels = np.broadcast_to(np.array([10, 20, 30], dtype=np.uint8), (4, 4, 3, 3))
+    for place, variables in (
+        ("Image data/target_images.mat", {"img": pixels}),
+        ("Experiment data/sorted_target_data.mat", {"sorted_target_data": structs(records)}),
+    ):
+        path = folder / "Data" / place
+        path.parent.mkdir(parents=True)
+        scipy.io.savemat(path, variables)
+
+
+def test_isolas_images_are_scored_in_their_released_order(folder, structs, tmp_path):
+    (folder / "scores.csv").write_text("score\n0.25\n0.75\n0.5\n")
+    with pytest.raises(NotADirectoryError, match=r"/isola' with Isola's.*fetch_isola.*isola="):
+        load_gygli(folder, 2)
+    _write_isola(tmp_path / "released", structs)
+    gygli = load_gygli(folder, 2, isola=tmp_path / "released")
+    assert [path.stem[5:] for path in gygli.images] == ["b_crop", "c_crop", "a_crop"]
+    reds = [Image.open(path).getpixel((0, 0))[0] for path in gygli.images]
+    assert reds == [10, 20, 30]
+    assert gygli.target.tolist() == [0.25, 0.75, 0.5]
+    # By default it lies beside the scores.
+    (tmp_path / "released").rename(folder / "isola")
+    assert load_gygli(folder, 2).target.tolist() == [0.25, 0.75, 0.5]
+    (folder / "scores.csv").write_text("score\n0.25\n0.75\n")
+    with pytest.raises(ValueError, match=r"scores\.csv' has 2 rows.*3 images in.*" + GYGLI):
+        load_gygli(folder, 2)
+
+
+@pytest.mark.parametrize("load", PLACES)
+def test_what_is_missing_is_named_with_the_place_to_ask(fill, folder, load):
     place = PLACES[load]
     with pytest.raises(NotADirectoryError, match=f"no folder.*none.*{place}"):
         load(folder / "none")
     with pytest.raises(FileNotFoundError, match=rf"no file.*scores\.csv.*{place}.*'images' with"):
         load(folder)
-    _fill(folder, [], "image,score\n1050,0.5\n".replace("image", "picture"))
+    fill([], "picture,score\n1050,0.5\n")
     with pytest.raises(ValueError, match=rf"scores\.csv' has no column 'image'.*{place}"):
         load(folder)
-    _fill(folder, ["1050.jpg"], "image,object,score\n1050.jpg,a,1\n1090.jpg,b,1\n")
-    with pytest.raises(FileNotFoundError, match=rf"missing from .*images': '1090\.jpg'.*{place}"):
-        load(folder)
-    (folder / "images/1050.jpg").unlink()
-    (folder / "images").rmdir()
-    with pytest.raises(FileNotFoundError, match=rf"'1050\.jpg' in row 1, '1090\.jpg'.*{place}"):
+    fill(["a/1.jpg"], "image,object,score\na/1.jpg,a,1\na/2.jpg,b,1\n")
+    with pytest.raises(FileNotFoundError, match=rf"missing from .*images': 'a/2\.jpg'.*{place}"):
         load(folder)
 
 
-@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("load", PLACES)
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ("../scores.csv,x,1", r"outside the folder: '\.\./scores\.csv"),
         ("/etc/passwd,x,1", "outside the folder: '/etc/passwd"),
-        ("2.jpg,x,12", r"'score \(scores\.csv\)' has scores outside.*12 in row 2"),
-        ("2.jpg,x,high", r"'score \(scores\.csv\)' has scores that are no numbers: 'high' in row"),
-        ("2.jpg,x", r"scores\.csv' has rows without exactly 3 columns: row 2"),
+        (
+            "a/2.jpg,x,high",
+            r"'score \(scores\.csv\)' has scores that are no numbers: 'high' in row",
+        ),
+        ("a/2.jpg,x", r"scores\.csv' has rows without exactly 3 columns: row 2"),
     ],
 )
-def test_bad_rows_are_named(folder, load, row, message):
-    _fill(folder, ["1.jpg", "2.jpg"], f"image,object,score\n1.jpg,x,1\n{row}\n")
+def test_bad_rows_are_named(fill, load, row, message):
+    folder = fill(["a/1.jpg", "a/2.jpg"], f"image,object,score\na/1.jpg,x,1\n{row}\n")
     with pytest.raises(ValueError, match=message):
         load(folder)
 
 
-@pytest.mark.parametrize("load", LOADERS)
-def test_a_spreadsheet_by_the_name_of_a_text_file_is_refused(folder, load):
+@pytest.mark.parametrize("load", [load_dubey, load_cohendet, load_libkuman])
+def test_scores_outside_the_sets_range_are_named(fill, load):
+    folder = fill(["1.jpg", "2.jpg"], "image,object,score\n1.jpg,x,1\n2.jpg,x,12\n")
+    with pytest.raises(
+        ValueError, match=r"'score \(scores\.csv\)' has scores outside.*12 in row 2"
+    ):
+        load(folder)
     (folder / "scores.csv").write_bytes(b"PK\x03\x04\xff\xfe" + bytes(range(256)))
     with pytest.raises(ValueError, match=r"scores\.csv' can't be read as a table"):
         load(folder)
 
 
-def test_scores_are_arrays_of_floats(folder):
-    _fill(folder, ["1.jpg", "2.jpg"], OBJECTS)
-    for objects in ("max", "mean"):
-        target = load_dubey(folder, objects=objects).target
-        assert isinstance(target, np.ndarray)
-        assert target.dtype == np.float64
+DEVSET = (
+    "video_0,28_13-43.jpg,0,0.25,2\nvideo_0,57_44-71.jpg,1,1.0,1\nvideo_12,28_13-43.jpg,1,1.0,1\n"
+)
+TESTSET = "video_78,9_1-18.jpg,0,0.125,9\n"
+
+
+@pytest.fixture
+def mediaeval(tmp_path, put_images):
+    for part, text in (("devset", DEVSET), ("testset", TESTSET)):
+        (tmp_path / part / "annotations").mkdir(parents=True)
+        (tmp_path / part / "annotations" / f"{part}-image.txt").write_text(text)
+        rows = [line.split(",") for line in text.splitlines()]
+        put_images(tmp_path / part / "videos", [f"{row[0]}/images/{row[1]}" for row in rows])
+    return tmp_path
+
+
+def test_key_frames_have_levels_and_videos(mediaeval):
+    frames = load_mediaeval(mediaeval)
+    videos = mediaeval / "devset" / "videos"
+    assert frames.images == [
+        videos / "video_0/images/28_13-43.jpg",
+        videos / "video_0/images/57_44-71.jpg",
+        videos / "video_12/images/28_13-43.jpg",
+    ]
+    assert frames.target.tolist() == [0.25, 1, 1]
+    assert frames.groups.tolist() == ["video_0", "video_0", "video_12"]
+    assert frames.target_names == ["interestingness"]
+    assert frames.score_range == (0, 1)
+    assert "relative to the most interesting frame of the same video" in frames.rule
+    assert "3 images are here; the paper has 7,396." in frames.rule
+    assert "MediaEval 2017" in frames.DESCR
+
+
+def test_the_test_set_can_be_read_alone_and_with_the_other(mediaeval):
+    assert load_mediaeval(mediaeval, subset="testset").target.tolist() == [0.125]
+    frame = load_mediaeval(mediaeval, subset="all", as_frame=True).frame
+    assert frame["interestingness"].tolist() == [0.25, 1, 1, 0.125]
+    assert frame["group"].tolist() == ["video_0", "video_0", "video_12", "video_78"]
+    with pytest.raises(ValueError, match=r"subset='dev' is unknown.*'devset', 'testset', 'all'"):
+        load_mediaeval(mediaeval, subset="dev")
+
+
+def test_what_is_missing_of_mediaeval_is_named_with_the_place_to_ask(mediaeval):
+    place = "interdigital.com/data_sets/interestingness-dataset"
+    with pytest.raises(NotADirectoryError, match=f"no folder.*none.*{place}"):
+        load_mediaeval(mediaeval / "none")
+    (mediaeval / "devset/videos/video_12/images/28_13-43.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=rf"video_12/images/28_13-43\.jpg' in.*{place}"):
+        load_mediaeval(mediaeval)
+    (mediaeval / "devset/annotations/devset-image.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=rf"devset-image\.txt.*{place}.*'annotations'"):
+        load_mediaeval(mediaeval)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"video_0,1_0-2.jpg,0,0.5", r"devset-image\.txt' has lines that are not .*in row 1"),
+        (b"video_0,1_0-2.jpg,0,high,3", r"'level \(devset-image\.txt\)'.*'high' in row 1"),
+        (b"video_0,1_0-2.jpg,0,1.5,3", "outside.*1.5 in row 1"),
+        (b"video_0,../../../../../x.jpg,0,0.5,3", "outside the folder"),
+        (b"\xff\xfe\x00", r"devset-image\.txt' can't be read"),
+        (b"", "no rows"),
+    ],
+)
+def test_bad_annotations_are_named(mediaeval, content, message):
+    (mediaeval / "devset/annotations/devset-image.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_mediaeval(mediaeval)

@@ -1,12 +1,27 @@
 import csv
-import gzip
+import struct
+import zlib
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_memorability.datasets import load_things_concepts, load_things_photographs
+from sklearn_memorability.datasets import (
+    fetch_things,
+    load_things,
+    load_things_concepts,
+    load_things_photographs,
+)
 from sklearn_memorability.features import ImageFeatures
+
+ARCHIVE = "https://files.osf.io/v1/resources/jum2f/providers/osfstorage/images_THINGS.zip"
+TABLE = """\
+file_path,image_name,image_nr,cr
+images/abacus/abacus_01b.jpg,abacus_01b.jpg,1,0.75
+images/abacus/abacus_02s.jpg,abacus_02s.jpg,2,
+images/zebra/zebra_01b.jpg,zebra_01b.jpg,3,-0.05
+"""
+NAMES = ["abacus/abacus_01b.jpg", "abacus/abacus_02s.jpg", "zebra/zebra_01b.jpg"]
 
 
 def test_concepts_are_the_published_table():
@@ -29,16 +44,12 @@ def test_photographs_have_names_scores_and_groups():
     assert photographs.target.mean() == pytest.approx(0.828, abs=5e-4)
     assert photographs.target.std() == pytest.approx(0.074, abs=5e-4)
     assert len(set(photographs.groups)) == 476
+    # Spearman-Brown: two halves that correlate by .45 make a whole reliable to .62.
+    assert photographs.ceiling == pytest.approx(np.sqrt(2 * 0.45 / 1.45), abs=0.005)
     assert all(
         name.startswith(f"{concept}_")
         for name, concept in zip(photographs.image_names, photographs.groups, strict=True)
     )
-
-
-def test_ceiling_follows_from_the_split_half_consistency():
-    # Spearman-Brown: two halves that correlate by .45 make a whole reliable to .62.
-    reliability = 2 * 0.45 / 1.45
-    assert load_things_photographs().ceiling == pytest.approx(np.sqrt(reliability), abs=0.005)
 
 
 @pytest.mark.parametrize("load", [load_things_concepts, load_things_photographs])
@@ -75,8 +86,130 @@ def test_photograph_features_are_those_that_image_features_computes(things_image
     np.testing.assert_allclose(computed, photographs.data[rows], rtol=2e-3, atol=2e-3)
 
 
-def test_bundled_table_is_plain_text():
-    from sklearn_memorability.datasets import _things
+@pytest.fixture
+def folder(tmp_path, put_images):
+    root = tmp_path / "mine"
+    put_images(root / "object_images", NAMES)
+    (root / "THINGS_Memorability_Scores.csv").write_text(TABLE)
+    return root
 
-    with gzip.open(str(_things._FOLDER / "things_concepts.csv.gz"), "rt", encoding="ascii") as file:
-        assert file.readline().startswith("concept,memorability,spose_0,")
+
+def test_photographs_with_a_score_are_read(folder):
+    things = load_things(folder)
+    assert things.images == [folder / "object_images" / NAMES[i] for i in (0, 2)]
+    assert things.target.tolist() == [0.75, -0.05]
+    assert things.groups.tolist() == ["abacus", "zebra"]
+    assert things.score_range == (-1, 1)
+    assert things.consistency == 0.45
+    assert things.rule == "Photographs without a score are left out: 1."
+    assert "Kramer" in things.DESCR
+
+
+@pytest.mark.parametrize("place", ["images_THINGS/object_images", "images_THINGS", "images"])
+def test_the_other_places_of_the_photographs_are_found(folder, place):
+    (folder / place).parent.mkdir(exist_ok=True)
+    (folder / "object_images").rename(folder / place)
+    assert load_things(folder).images[0] == folder / place / NAMES[0]
+
+
+def test_missing_files_tell_where_the_password_and_the_terms_are(folder):
+    message = r"osf.io/jum2f.*password_images\.txt"
+    with pytest.raises(NotADirectoryError, match=message):
+        load_things(folder / "nowhere")
+    with pytest.raises(FileNotFoundError, match=rf"THINGS_Memorability_Scores\.csv.*{message}"):
+        load_things(folder / "object_images")
+    (folder / "object_images" / NAMES[2]).unlink()
+    with pytest.raises(FileNotFoundError, match="missing.*'zebra/zebra_01b.jpg' in row 2"):
+        load_things(folder)
+    (folder / "object_images" / NAMES[0]).unlink()
+    with pytest.raises(FileNotFoundError, match=message):
+        load_things(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",cr", ",score", "no column 'cr'"),
+        ("0.75", "7.5", "cr.*7.5 in row 1"),
+        ("0.75", "many", "cr.*'many' in row 1"),
+    ],
+)
+def test_other_tables_are_refused(folder, old, new, message):
+    (folder / "THINGS_Memorability_Scores.csv").write_text(TABLE.replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        load_things(folder)
+
+
+def test_a_table_without_any_scores_is_refused(folder):
+    rows = TABLE.replace("0.75", "NA").replace("-0.05", "nan")
+    (folder / "THINGS_Memorability_Scores.csv").write_text(rows)
+    with pytest.raises(ValueError, match="has no scores"):
+        load_things(folder)
+
+
+def _encrypted_zip(files, password):
+    """Write a zip file as the older of the two ways of encryption has it (APPNOTE 6.1)."""
+
+    def update(keys, byte):
+        crc = (zlib.crc32(bytes([byte]), keys[0] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF) & 0xFFFFFFFF
+        keys[0] = crc
+        keys[1] = ((keys[1] + (crc & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
+        high = keys[1] >> 24
+        keys[2] = (zlib.crc32(bytes([high]), keys[2] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF) & 0xFFFFFFFF
+
+    def encrypt(data):
+        keys = [0x12345678, 0x23456789, 0x34567890]
+        for byte in password.encode():
+            update(keys, byte)
+        encrypted = bytearray()
+        for byte in data:
+            mask = (keys[2] | 2) & 0xFFFF
+            encrypted.append(byte ^ (((mask * (mask ^ 1)) >> 8) & 0xFF))
+            update(keys, byte)
+        return bytes(encrypted)
+
+    body, directory = b"", b""
+    for name, content in files.items():
+        crc = zlib.crc32(content)
+        data = encrypt(bytes(11) + bytes([crc >> 24]) + content)
+        raw = name.encode()
+        common = struct.pack(
+            "<HHHHHIIIHH", 20, 1, 0, 0, 0x21, crc, len(data), len(content), len(raw), 0
+        )
+        directory += b"PK\1\2" + struct.pack("<H", 20) + common
+        directory += struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + raw
+        body += b"PK\3\4" + common + raw + data
+    end = struct.pack("<HHHHIIH", 0, 0, len(files), len(files), len(directory), len(body), 0)
+    return body + directory + b"PK\5\6" + end
+
+
+@pytest.fixture
+def on_osf(web, jpeg):
+    archive = _encrypted_zip({f"object_images/{name}": jpeg for name in NAMES}, "agreed")
+    web.put_on_osf("5a7z6", {"THINGS_Memorability_Scores.csv": TABLE.encode()})
+    web.put_on_osf("jum2f", {"password_images.txt": b"terms", "images_THINGS.zip": archive})
+    return web
+
+
+def test_it_is_downloaded_unpacked_with_the_password_and_read(on_osf, folder, jpeg, tmp_path):
+    fetched = fetch_things(password="agreed", data_home=tmp_path / "home")
+    assert np.array_equal(fetched.target, load_things(folder).target)
+    assert fetched.images[0].read_bytes() == jpeg
+    n_requests = len(on_osf.requests)
+    again = fetch_things(data_home=tmp_path / "home", download_if_missing=False)
+    assert again.images == fetched.images
+    assert fetch_things(data_home=tmp_path / "home").images == fetched.images
+    assert len(on_osf.requests) == n_requests
+
+
+def test_the_password_is_asked_for_before_the_photographs_are_downloaded(on_osf, tmp_path):
+    with pytest.raises(ValueError, match=r"need password=.*password_images\.txt"):
+        fetch_things(data_home=tmp_path)
+    assert not on_osf.asked(ARCHIVE)
+
+
+def test_a_wrong_password_costs_no_second_download(on_osf, tmp_path):
+    with pytest.raises(ValueError, match="password"):
+        fetch_things(password="guessed", data_home=tmp_path)
+    assert len(fetch_things(password="agreed", data_home=tmp_path).images) == 2
+    assert len(on_osf.asked(ARCHIVE)) == 1
