@@ -1,5 +1,4 @@
 import copy
-import pickle
 import warnings
 
 import numpy as np
@@ -7,10 +6,8 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
-from skorch.callbacks import Callback
 
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
@@ -29,9 +26,9 @@ def _weights(model):
 @pytest.fixture
 def own():
     """40 rows whose scores, measured in another way, depend on a second feature too."""
-    chance = np.random.default_rng(1)
-    X = chance.normal(size=(40, 6)).astype(np.float32)
-    y = 1 / (1 + np.exp(-X[:, 0] - X[:, 1] - 0.3 * chance.normal(size=40)))
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 6)).astype(np.float32)
+    y = 1 / (1 + np.exp(-X[:, 0] - X[:, 1] - 0.3 * rng.normal(size=40)))
     return X, 0.1 + 0.4 * y
 
 
@@ -42,35 +39,23 @@ def test_a_first_fit_is_a_plain_fit(scores):
     assert np.array_equal(clone(warm).fit(X, y).predict(X), plain.predict(X))
 
 
-def test_without_it_a_second_fit_begins_anew(scores, own):
-    X, y = scores
-    model = _model().fit(*own).fit(X, y)
-    assert np.array_equal(model.predict(X), _model().fit(X, y).predict(X))
-
-
-@pytest.mark.parametrize(
-    "duplicate",
-    [lambda x: x, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))],
-    ids=["itself", "deepcopy", "pickle"],
-)
 @pytest.mark.parametrize(
     "params",
     [
         {},
         {"branches": (2, 4)},
         {"n_members": 3},
-        {"n_members": 3, "share_weights": False},
     ],
     ids=str,
 )
-def test_training_starts_from_the_present_weights(scores, duplicate, params):
+def test_training_starts_from_the_present_weights(scores, params):
     # One step of plain gradient descent over all rows, without dropout, is what another
     # such step started from.
     X, y = scores
     step = {"optimizer": "sgd", "max_epochs": 1, "batch_size": 150, "dropout": 0}
     first = _model(**step, lr=0.3, **params).fit(X, y)
     before = _weights(first)
-    second = duplicate(first).set_params(warm_start=True, lr=1e-9, random_state=5).fit(X, y)
+    second = copy.deepcopy(first).set_params(warm_start=True, lr=1e-9, random_state=5).fit(X, y)
     for start, found in zip(before, _weights(second), strict=True):
         torch.testing.assert_close(found, start, rtol=1e-6, atol=1e-7)
     both = _model(**step, lr=0.3, **params).set_params(max_epochs=2).fit(X, y)
@@ -107,8 +92,8 @@ def test_classes_are_kept_and_rows_counted_anew(scores):
 def test_own_rows_teach_what_the_first_fit_could_not_know(scores, own, linear_weight):
     settings = {"n_classes": 16, "target": "soft", "aggregation": "mean", "max_epochs": 30}
     model = _model(dropout=0.1, linear_weight=linear_weight, **settings).fit(*scores)
-    chance = np.random.default_rng(2)
-    X = chance.normal(size=(2000, 6)).astype(np.float32)
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(2000, 6)).astype(np.float32)
     y = 0.1 + 0.4 / (1 + np.exp(-X[:, 0] - X[:, 1]))
     recalibrated = copy.deepcopy(model).recalibrate(*own)
     warm = copy.deepcopy(recalibrated).set_params(warm_start=True).fit(*own)
@@ -116,16 +101,6 @@ def test_own_rows_teach_what_the_first_fit_could_not_know(scores, own, linear_we
     assert ranks[1] > ranks[0] + 0.1
     errors = [np.mean((m.predict(X) - y) ** 2) for m in (model, recalibrated, warm)]
     assert errors[2] < errors[1] < errors[0]
-
-
-def test_recalibration_moves_the_classes_and_not_what_is_in_them(scores):
-    X, y = scores
-    model = _model(n_classes=8, linear_weight=0.5, aggregation="mean").fit(X, y)
-    inner, proba = model.thresholds_[:-1], model.predict_class_proba(X)
-    model.recalibrate(X, 0.05 + 0.4 * model.predict(X))
-    np.testing.assert_allclose(model.thresholds_[:-1], 0.05 + 0.4 * inner)
-    assert model.thresholds_[-1] == 1
-    assert np.array_equal(model.predict_class_proba(X), proba)
 
 
 def test_scores_of_another_level_are_told_to_recalibrate(scores, own):
@@ -142,11 +117,11 @@ def test_scores_of_another_level_are_told_to_recalibrate(scores, own):
 
 
 def test_the_ridge_is_held_to_the_one_before():
-    chance = np.random.default_rng(0)
-    X = chance.normal(size=(40, 30))
-    coef = chance.normal(size=30)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 30))
+    coef = rng.normal(size=30)
     start = Ridge(coef, 0.3, penalty=1.0, error=0.1)
-    y = X @ coef + 0.3 + 0.1 * X[:, 0] + 0.2 * chance.normal(size=40)
+    y = X @ coef + 0.3 + 0.1 * X[:, 0] + 0.2 * rng.normal(size=40)
     found = Ridge.of(X, y, np.ones(40), start)
     left_over = y - (X @ coef + 0.3)
     expected = SklearnRidge(alpha=found.penalty).fit(X, left_over)
@@ -155,7 +130,7 @@ def test_the_ridge_is_held_to_the_one_before():
     left_out = cross_val_predict(SklearnRidge(alpha=found.penalty), X, left_over, cv=LeaveOneOut())
     assert found.error == pytest.approx(np.sqrt(np.mean((left_over - left_out) ** 2)), rel=1e-6)
     # Where nothing but noise is left over, next to nothing is changed.
-    noise = X @ coef + 0.3 + 0.2 * chance.normal(size=40)
+    noise = X @ coef + 0.3 + 0.2 * rng.normal(size=40)
     kept = Ridge.of(X, noise, np.ones(40), start)
     assert np.abs(kept.coef - coef).max() < 0.1 * np.abs(found.coef - coef).max()
 
@@ -208,7 +183,6 @@ def test_the_linear_path_can_be_added_and_left_out(scores):
         ({"hidden_layer_sizes": (16, 16)}, "hidden_layer_sizes"),
         ({"activation": "tanh"}, "activation"),
         ({"n_members": 2}, "n_members was 1"),
-        ({"share_weights": False}, "share_weights"),
         ({"branches": (2, 4)}, "branches"),
     ],
 )
@@ -257,33 +231,13 @@ def test_a_constant_model_has_nothing_to_go_on_from(scores):
     assert np.array_equal(model.fit(X, y).predict(X), _model().fit(X, y).predict(X))
 
 
-def test_an_interrupted_warm_fit_leaves_the_model_unfitted(scores):
-    X, y = scores
-
-    class Interrupted(Callback):
-        def on_train_begin(self, net, **kwargs):
-            raise KeyboardInterrupt
-
-    model = _model(warm_start=True).fit(X, y).set_params(net_callbacks=[Interrupted()])
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, y)
-    with pytest.raises(NotFittedError):
-        model.predict(X)
-
-
 # In other company -------------------------------------------------------------------
 
 
 def test_weights_groups_and_early_stopping_go_with_it(scores):
     X, y = scores
-    model = _model(early_stopping=True, patience=2).fit(X, y).set_params(warm_start=True)
+    model = _model(early_stopping=True).fit(X, y).set_params(warm_start=True)
     weights = np.r_[np.ones(100), np.zeros(50)]
     model.fit(X, y, sample_weight=weights, groups=np.repeat(np.arange(30), 5))
     assert model.class_counts_.sum() == 90
     assert "valid_spearman" in model.history_[-1]
-
-
-def test_it_is_reproducible(scores, own):
-    first = _model().fit(*scores).recalibrate(*own).set_params(warm_start=True)
-    found = [copy.deepcopy(first).fit(*own).predict(own[0]) for _ in range(2)]
-    assert np.array_equal(*found)
