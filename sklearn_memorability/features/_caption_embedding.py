@@ -16,7 +16,7 @@ from sklearn_memorability._torch import resolve_device
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import is_name, open_embedding
-from sklearn_memorability.images import as_image_list
+from sklearn_memorability.images._collect import as_image_list
 
 _IMAGES_AT_A_TIME = 256
 
@@ -226,8 +226,7 @@ class CaptionEmbedding(ImageExtractor):
         """The joint space, opened again after unpickling."""
         check_is_fitted(self)
         if self._space is None:
-            recipe = self._available_recipe()
-            self._space = open_embedding(self._name, recipe.weights, self.device_)
+            self._space = open_embedding(self._name, self._recipe.weights, self.device_)
         return self._space
 
     def _finish(self, rows: np.ndarray) -> np.ndarray:
