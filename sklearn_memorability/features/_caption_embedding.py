@@ -112,14 +112,12 @@ class CaptionEmbedding(ImageExtractor):
         **{
             name: constraints
             for name, constraints in ImageExtractor._parameter_constraints.items()
-            if name not in {"preprocessing", "crops", "channels_last"}
+            if name != "preprocessing"
         },
         "embedding": [str, os.PathLike, HasMethods(["transform", "transform_captions"])],
         "backbone": [str, None],
         "with_cnn": ["boolean"],
     }
-    crops = 1
-    channels_last = True
 
     def __init__(
         self,
