@@ -15,7 +15,7 @@ from torch import nn
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import ClipSpace, JointSpace, open_embedding
-from sklearn_memorability.images import as_image_list
+from sklearn_memorability.images._collect import as_image_list
 
 # Floor of a norm: a row of zeros stays one.
 _TINY = 1e-12
@@ -55,16 +55,12 @@ class CaptionEmbedding(ImageExtractor):
         A file of weights for the network, as in :class:`ImageFeatures`.
     preprocessing : "caffe" or callable, optional
         As in :class:`ImageFeatures`. None is what the embedding was learned with.
-    crops : {1, 5, 10}, default=1
-        How many views of each picture to average the network's features of.
     batch_size : int or "auto", default="auto"
         How many pictures go through the network at a time.
     device : str or torch.device, optional
         Where to compute. None takes the best there is.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         What the network computes in.
-    channels_last : bool, default=True
-        Whether the channels of a pixel lie side by side in memory.
     cache : str, path-like or FeatureCache, optional
         Where the network's features are kept, shared with an :class:`ImageFeatures` of
         the same network.
@@ -131,11 +127,9 @@ class CaptionEmbedding(ImageExtractor):
         with_cnn: bool = False,
         weights: str | os.PathLike[str] | None = None,
         preprocessing: str | Callable[..., Any] | None = None,
-        crops: int = 1,
         batch_size: int | str = "auto",
         device: str | torch.device | None = None,
         precision: str = "float32",
-        channels_last: bool = True,
         cache: str | os.PathLike[str] | FeatureCache | None = None,
         on_error: str = "raise",
         n_jobs: int | None = None,
@@ -146,11 +140,9 @@ class CaptionEmbedding(ImageExtractor):
         self.with_cnn = with_cnn
         self.weights = weights
         self.preprocessing = preprocessing
-        self.crops = crops
         self.batch_size = batch_size
         self.device = device
         self.precision = precision
-        self.channels_last = channels_last
         self.cache = cache
         self.on_error = on_error
         self.n_jobs = n_jobs
