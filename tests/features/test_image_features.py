@@ -1,17 +1,25 @@
 """What is particular to each transformer of images; what they share is in the checks."""
 
+import io
 import pickle
 
+import joblib
 import numpy as np
 import pytest
+import skops.io
 import torch
 from PIL import Image
 from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_memorability.datasets import load_image_folder
-from sklearn_memorability.features import ImageFeatures, VGGFeatures, WeightsUnavailableError
+from sklearn_memorability.features import (
+    FeatureCache,
+    ImageFeatures,
+    VGGFeatures,
+    WeightsUnavailableError,
+)
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
@@ -49,6 +57,54 @@ def test_vgg_fc7_is_torchvisions(photographs, vgg16_weights):
     np.testing.assert_array_equal(same, found)
 
 
+def _skops(transformer):
+    name = f"{type(transformer).__module__}.{type(transformer).__name__}"
+    return skops.io.loads(skops.io.dumps(transformer), trusted=[name])
+
+
+def _joblib(transformer):
+    file = io.BytesIO()
+    joblib.dump(transformer, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [lambda t: pickle.loads(pickle.dumps(t)), _joblib, _skops],
+    ids=["pickle", "joblib", "skops"],
+)
+def test_what_is_stored_is_plain_and_gives_equal_rows(copied, photographs, tmp_path):
+    device = torch.device("cpu")
+    fitted = ImageFeatures(device=device, cache=FeatureCache(tmp_path / "kept")).fit(photographs)
+    expected = fitted.set_params(cache=None).transform(photographs)
+    fitted.set_params(cache=FeatureCache(tmp_path / "kept"))
+    found = copied(fitted)
+    assert found.device == "cpu"
+    assert found.cache == str(tmp_path / "kept" / "features.sqlite")
+    assert len(pickle.dumps(fitted)) < 2000
+    np.testing.assert_array_equal(found.transform(photographs), expected)
+    assert list(found.get_feature_names_out()) == list(fitted.get_feature_names_out())
+    assert (fitted.device, found.device_, found.precision_) == (device, device, "float32")
+    unfitted = copied(ImageFeatures(batch_size=3))
+    assert unfitted.get_params() == ImageFeatures(batch_size=3).get_params()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine without the device")
+def test_a_pickle_from_a_gpu_works_where_there_is_none(photographs, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        patch.setattr(torch.cuda, "device_count", lambda: 1)
+        patch.setattr(torch.nn.Module, "to", lambda self, *_, **__: self)
+        fitted = ImageFeatures().fit(photographs)
+        assert fitted.device_.type == "cuda"
+        stored = pickle.dumps(fitted)
+    found = pickle.loads(stored)
+    expected = ImageFeatures().fit_transform(photographs)
+    np.testing.assert_allclose(found.transform(photographs), expected, rtol=1e-4, atol=1e-4)
+    assert found.device_ == ImageFeatures().fit(photographs).device_
+
+
 def test_missing_vgg_weights_say_the_way_out(photographs, monkeypatch, tmp_path):
     from sklearn_memorability.features import _backbones
     from sklearn_memorability.features._weights import DownloadedWeights
@@ -84,51 +140,23 @@ def test_progress_is_shown_only_when_asked(photographs, capsys):
     assert "2/2" in capsys.readouterr().err
 
 
-def _search(features, folder, n_pictures, grid):
+@pytest.mark.slow
+def test_a_pipeline_from_images_in_a_grid_search(things_images):
     data = load_image_folder(
-        folder / "images",
-        folder / "scores.csv",
+        things_images / "images",
+        things_images / "scores.csv",
         image_column="image_name",
         score_column="memorability",
         group_column="concept",
     )
-    chosen = np.linspace(0, len(data.images) - 1, n_pictures).astype(int)
-    pipeline = Pipeline(
-        [
-            ("features", features),
-            ("scale", StandardScaler()),
-            ("model", BalancedQuantileClassifierRegressor(random_state=0)),
-        ]
-    )
-    images = [data.images[i] for i in chosen]
-    search = GridSearchCV(pipeline, grid, scoring=spearman_scorer, cv=GroupKFold(5))
-    search.fit(images, data.target[chosen], groups=data.groups[chosen])
+    chosen = np.linspace(0, len(data.images) - 1, 100).astype(int)
+    images, y = [data.images[i] for i in chosen], data.target[chosen]
+    regressor = BalancedQuantileClassifierRegressor(random_state=0)
+    model = make_pipeline(ImageFeatures(), StandardScaler(), regressor)
+    grid = {"balancedquantileclassifierregressor__n_classes": [2, 4]}
+    search = GridSearchCV(model, grid, scoring=spearman_scorer, cv=GroupKFold(3))
+    search.fit(images, y, groups=data.groups[chosen])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     predicted = search.predict(images)
-    assert predicted.shape == (n_pictures,)
     assert ((predicted > 0) & (predicted <= 1)).all()
-    return search
-
-
-@pytest.mark.slow
-def test_pipeline_from_pictures_in_a_grid_search(things_images):
-    search = _search(ImageFeatures(), things_images, 200, {"model__n_classes": [2, 4]})
-    # It has learnt the pictures it was trained on.
-    assert search.score(*_training_part(things_images, 200)) > 0.5
-
-
-def _training_part(folder, n_pictures):
-    images, target = load_image_folder(
-        folder / "images",
-        folder / "scores.csv",
-        image_column="image_name",
-        score_column="memorability",
-        return_X_y=True,
-    )
-    chosen = np.linspace(0, len(images) - 1, n_pictures).astype(int)
-    return [images[i] for i in chosen], target[chosen]
-
-
-@pytest.mark.slow
-def test_pipeline_with_vgg_in_a_grid_search(things_images, vgg16_weights):
-    _search(VGGFeatures(weights=vgg16_weights), things_images, 40, {"model__n_classes": [4]})
+    assert search.score(images, y) > 0.5  # it has learnt the images it was trained on
