@@ -18,22 +18,9 @@ _MOST_BATCHES = 8
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
-    """Return the device to compute on.
+    """Return the device to compute on; None takes the best there is: CUDA, MPS, then the CPU.
 
-    Parameters
-    ----------
-    device : str, torch.device or None
-        A device that torch knows, such as ``"cpu"`` or ``"cuda:1"``. None takes
-        the best one there is: CUDA, then Apple's MPS, then the CPU.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    ValueError
-        If torch does not know the device, or this machine does not have it.
+    A ValueError says so if torch does not know it, or this machine does not have it.
     """
     if device is None:
         if torch.cuda.is_available():
@@ -59,19 +46,10 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return what a network computes in.
+    """Return "float32" or "bfloat16".
 
-    Parameters
-    ----------
-    precision : {"float32", "bfloat16", "auto"}
-        ``"auto"`` is bfloat16 where the hardware multiplies matrices of it natively
-        (CUDA from Ampere on, CPUs with AMX), and float32 elsewhere.
-    device : torch.device
-        Where it computes.
-
-    Returns
-    -------
-    {"float32", "bfloat16"}
+    "auto" is bfloat16 where the hardware multiplies matrices of it natively (CUDA from
+    Ampere on, CPUs with AMX), and float32 elsewhere.
     """
     if precision != "auto":
         return precision
@@ -86,17 +64,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return a context in which networks compute in a precision.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where they compute.
-    precision : {"float32", "bfloat16"}
-        In bfloat16, weights stay in single precision and so do the operations that
-        need it.
-
-    Returns
-    -------
-    context manager
+    In bfloat16, weights stay in single precision and so do the operations that need it.
     """
     if precision == "float32":
         return nullcontext()
@@ -104,18 +72,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def share_threads(device: torch.device) -> tuple[int, int]:
-    """Return how many threads should work on pictures side by side, and with what.
+    """Return how many threads should work on images side by side, and torch's number in each.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where networks compute: on the CPU, the threads share torch's own number among
-        them, elsewhere they only read.
-
-    Returns
-    -------
-    pair of int
-        How many there should be, and how many threads torch may use in each.
+    On the CPU they share torch's own number among them, elsewhere they only read.
     """
     if device.type != "cpu":
         return min(_MOST_BATCHES, cpu_count()), 1
@@ -131,43 +90,19 @@ def use_threads(n_threads: int) -> None:
 
 
 def draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
-    """Draw seeds for the generators of one fit from its NumPy random state.
+    """Draw seeds in [0, 2**31 - 1) for the generators of one fit.
 
-    Every use of chance in a fit (initialisation, shuffling, dropout) has a
-    generator of its own, seeded from here: torch's global generators are neither
-    read nor moved, so fits in threads give what fits in processes give.
-
-    Parameters
-    ----------
-    random_state : numpy.random.RandomState
-        The random state of the fit.
-    n_seeds : int
-        How many seeds to draw.
-
-    Returns
-    -------
-    list of int
-        Seeds in [0, 2**31 - 1).
+    Initialisation, shuffling and dropout have generators of their own: torch's global
+    ones are neither read nor moved, so fits in threads give what fits in processes give.
     """
     return [int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=n_seeds)]
 
 
 def suitable_threads(device: torch.device, multiplications: int) -> AbstractContextManager[object]:
-    """Return a context in which small steps of training run on one thread.
+    """Return a context in which small steps of training on a CPU run on one thread.
 
-    The number of threads is that of the calling thread alone and is as it was
-    afterwards, so other fits in other threads are not touched.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the training runs; anything but the CPU is left alone.
-    multiplications : int
-        About how many a step of training has: rows a batch times weights.
-
-    Returns
-    -------
-    context manager
+    ``multiplications`` are about those of a step: rows a batch times weights. The number
+    of threads is that of the calling thread alone and is as it was afterwards.
     """
     if device.type != "cpu" or multiplications >= _WORTH_SEVERAL_THREADS:
         return nullcontext()

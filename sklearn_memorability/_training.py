@@ -1,7 +1,6 @@
 """What every network trained here shares: batches by index, fast optimisers, stopping."""
 
 from collections.abc import Callable, Iterator
-from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import Dataset
 from skorch.utils import noop
 
-from sklearn_memorability._rows import StoredFeatures
 from sklearn_memorability._torch import suitable_threads
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -26,22 +24,10 @@ _FUSED = frozenset({"adam", "adamw", "sgd"})
 
 
 def optimizer_settings(name: str, device: torch.device) -> dict[str, Any]:
-    """Return the arguments of a skorch net that choose an optimiser.
+    """Return the arguments of a skorch net that choose an optimiser, fused where it can be.
 
     At the paper's batch of 16 the update costs more than the gradient; the fused
     kernels, one call for all weights, are what makes small batches affordable.
-
-    Parameters
-    ----------
-    name : {"adam", "adamw", "rmsprop", "sgd"}
-        The optimiser.
-    device : torch.device
-        Where the weights are.
-
-    Returns
-    -------
-    dict
-        ``optimizer`` and, where there is a fused kernel, ``optimizer__fused``.
     """
     settings: dict[str, Any] = {"optimizer": OPTIMIZERS[name]}
     if name in _FUSED and device.type in {"cpu", "cuda"}:
@@ -54,16 +40,6 @@ def silence(verbose: int) -> dict[str, Any]:
 
     skorch takes a ``print`` that is not Python's for one of the user's own, and then prints
     whatever ``verbose`` says. Ray replaces Python's in the process that it runs in.
-
-    Parameters
-    ----------
-    verbose : int
-        Above 0, the net prints.
-
-    Returns
-    -------
-    dict
-        ``callbacks__print_log``, or nothing.
     """
     return {} if verbose else {"callbacks__print_log": None}
 
@@ -72,23 +48,13 @@ class IndexBatches:
     """Batches of a skorch data set, each taken by one indexing of the arrays.
 
     Stands in for torch's ``DataLoader``, which collates row by row and draws from
-    torch's global generator.
-
-    Parameters
-    ----------
-    dataset : skorch.dataset.Dataset
-        With an array or StoredFeatures as ``X`` and an array as ``y``; ``y`` may be None.
-    batch_size : int
-        Rows a batch; the last one may have fewer.
-    seed : int, optional
-        Shuffles the rows anew in every pass; None keeps their order. Stored features
-        have an order of their own where they are stored in chunks.
+    torch's global generator. With a seed, every pass shuffles the rows anew.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, seed: int | None = None) -> None:
         self.X, self.y = dataset.X, dataset.y
         self.batch_size = batch_size
-        self._chance = None if seed is None else np.random.default_rng(seed)
+        self._rng = None if seed is None else np.random.default_rng(seed)
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -96,40 +62,18 @@ class IndexBatches:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield pairs of features and targets."""
-        for rows, later in pairwise(chain(self.rows(), [np.empty(0, dtype=np.intp)])):
+        n_rows = len(self.X)
+        order = np.arange(n_rows) if self._rng is None else self._rng.permutation(n_rows)
+        for start in range(0, n_rows, self.batch_size):
+            rows = order[start : start + self.batch_size]
             # Indexing copies the rows, so a read-only array is never shared with torch.
-            if isinstance(self.X, StoredFeatures):
-                self.X.read_ahead(later)
-                X = self.X.take(rows)
-            else:
-                X = self.X[rows]
-            features = torch.from_numpy(X.astype(np.float32, copy=False))
+            features = torch.from_numpy(self.X[rows].astype(np.float32, copy=False))
             # skorch, too, gives a single zero where there is no target.
             yield features, torch.zeros(1) if self.y is None else torch.from_numpy(self.y[rows])
 
-    def rows(self) -> Iterator[np.ndarray]:
-        """Yield which rows each batch of a pass takes."""
-        n_rows = len(self.X)
-        if self._chance is None:
-            order = np.arange(n_rows)
-        elif isinstance(self.X, StoredFeatures):
-            order = self.X.permutation(self._chance)
-        else:
-            order = self._chance.permutation(n_rows)
-        for start in range(0, n_rows, self.batch_size):
-            yield order[start : start + self.batch_size]
-
 
 class Validation(Callback):
-    """Record a figure on held-out rows after every epoch.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the history.
-    evaluate : callable
-        From the net to the figure; larger is better.
-    """
+    """Record, after every epoch, a figure on held-out rows; larger is better."""
 
     def __init__(self, name: str, evaluate: Callable[[NeuralNet], float] | None) -> None:
         self.name = name
@@ -141,23 +85,15 @@ class Validation(Callback):
             net.history.record(self.name, self.evaluate(net))
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of the held-out rows, which would otherwise be pickled."""
+        """Let go of the held-out rows."""
         self.evaluate = None
 
 
 class EpochTasks(Callback):
     """Tell scikit-learn's callbacks of every epoch (scikit-learn 1.9 and later).
 
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator being fitted.
-    context : sklearn.callback.CallbackContext
-        The task of its fit.
-    **task : dict
-        What the callbacks may see of the fit: ``X``, ``y`` and
-        ``reconstruction_attributes``, which make a copy of the estimator one that was
-        fitted so far.
+    ``task`` is what they may see of the fit: ``X``, ``y`` and ``reconstruction_attributes``,
+    which make a copy of the estimator one that was fitted so far.
     """
 
     def __init__(self, estimator: Any, context: Any, **task: Any) -> None:
@@ -176,7 +112,7 @@ class EpochTasks(Callback):
             raise KeyboardInterrupt
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of the estimator, which would otherwise be pickled inside its net."""
+        """Let go of the estimator and its rows."""
         self.estimator = self.context = self.task_ = None
         self.task = {}
 
@@ -184,21 +120,7 @@ class EpochTasks(Callback):
 def stop_early(
     name: str, evaluate: Callable[[NeuralNet], float], patience: int
 ) -> list[tuple[str, Callback]]:
-    """Return the callbacks that stop at the best epoch and restore its weights.
-
-    Parameters
-    ----------
-    name : str
-        The figure's name in the history.
-    evaluate : callable
-        From the net to the figure on held-out rows; larger is better.
-    patience : int
-        Epochs without improvement after which training stops.
-
-    Returns
-    -------
-    list of pairs of a name and a skorch callback
-    """
+    """Return the callbacks that stop at the best epoch and restore its weights."""
     stopping = EarlyStopping(
         monitor=name,
         lower_is_better=False,
@@ -213,24 +135,7 @@ def stop_early(
 def hold_out(
     n_rows: int, groups: np.ndarray | None, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the rows to train on and those to hold out.
-
-    Parameters
-    ----------
-    n_rows : int
-        How many rows there are.
-    groups : numpy.ndarray of shape (n_rows,) or None
-        What must not be split between the two.
-    fraction : float
-        Share of the rows, or of the groups, to hold out; at least two rows.
-    seed : int
-        Seeds the choice.
-
-    Returns
-    -------
-    pair of numpy.ndarray of int
-        The rows to train on and those held out, each in order.
-    """
+    """Return the rows to train on and those to hold out, at least two, whole groups of them."""
     if n_rows < 3:
         raise ValueError(
             "early_stopping=True needs at least 3 rows, two of them to hold out; got "
@@ -251,32 +156,12 @@ def hold_out(
 
 
 def train(
-    net: NeuralNet,
-    X: np.ndarray | StoredFeatures,
-    target: np.ndarray,
-    start: torch.nn.Module | None = None,
+    net: NeuralNet, X: np.ndarray, target: np.ndarray, start: torch.nn.Module | None = None
 ) -> None:
-    """Train a net, and leave in it what prediction needs.
+    """Train a net, from the weights of ``start`` if given, and leave what prediction needs.
 
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        The net, not initialised.
-    X : numpy.ndarray or StoredFeatures
-        The training rows.
-    target : numpy.ndarray
-        What to learn of each.
-    start : torch.nn.Module, optional
-        A network of the same kind and size, whose weights are where training starts;
-        it is not changed.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If interrupted from the keyboard. skorch's own ``fit`` swallows that and goes on
-        as if trained; here only callbacks that stop training are heard.
-    ValueError
-        If the loss is not finite.
+    skorch's own ``fit`` swallows an interruption from the keyboard and goes on as if
+    trained; here only callbacks that stop training are heard.
     """
     net.initialize()
     if start is not None:
@@ -297,7 +182,7 @@ def train(
             "Training diverged: the loss is not finite. Scale the features (for example with "
             "StandardScaler) or lower lr."
         )
-    # What only training needs would triple the size of a pickle, or make it grow with n.
+    # What only training needs would triple the memory, or make it grow with the rows.
     net.optimizer_.state.clear()
     for epoch in net.history:
         epoch["batches"] = []

@@ -10,11 +10,9 @@ from sklearn_memorability.pipelines._regressors import (
     recommended_regressor,
     two_branch_regressor,
 )
-from sklearn_memorability.pipelines._scaler import IncrementalScaler
 from sklearn_memorability.pipelines._search_space import search_space
 
 __all__ = [
-    "IncrementalScaler",
     "knn_regressor",
     "mlp_regressor",
     "recommended_regressor",

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._joint_space import open_embedding
-from sklearn_memorability.pipelines._scaler import IncrementalScaler
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 __all__ = ["mlp_regressor", "recommended_regressor", "scaled", "two_branch_regressor"]
@@ -30,7 +30,7 @@ def mlp_regressor(
     Parameters
     ----------
     features : transformer, optional
-        From pictures to features, such as ``VGGFeatures()``. Without it the Pipeline
+        From images to features, such as ``VGGFeatures()``. Without it the Pipeline
         takes features.
     n_classes : int, default=4
         Number of classes K.
@@ -86,7 +86,7 @@ def recommended_regressor(
     Parameters
     ----------
     features : transformer, optional
-        From pictures to features, such as ``ImageFeatures()``. Without it the Pipeline
+        From images to features, such as ``ImageFeatures()``. Without it the Pipeline
         takes features.
     score_range : tuple of two floats, default=(0.0, 1.0)
         The least and the largest score there can be.
@@ -105,7 +105,7 @@ def recommended_regressor(
     >>> from sklearn_memorability.datasets import load_things_concepts
     >>> from sklearn_memorability.pipelines import recommended_regressor
     >>> X, y = load_things_concepts(return_X_y=True)
-    >>> model = recommended_regressor(random_state=0, min_steps=100).fit(X[:300], y[:300])
+    >>> model = recommended_regressor(random_state=0, max_epochs=2).fit(X[:300], y[:300])
     >>> model.predict(X[300:303]).shape
     (3,)
     """
@@ -119,9 +119,8 @@ def recommended_regressor(
         "input_dropout": "ridge",
         "linear_weight": 0.5,
         "batch_size": 64,
-        "min_steps": 2000,
+        "max_epochs": "auto",
         "n_members": 4,
-        "share_weights": False,
     }
     model = BalancedQuantileClassifierRegressor(
         score_range=score_range, random_state=random_state, **{**settings, **params}
@@ -141,15 +140,15 @@ def two_branch_regressor(
     """Return the paper's best model: CNN and IC features, each with a branch of the MLP.
 
     Row "CNN + IC, MLP, 4 classes" of Table 1 in Squalli-Houssaini et al. (2018). A branch
-    of the network takes a network's features of a picture (CNN), another their projection
-    into the joint space of pictures and captions (IC); the two are merged in front of the
+    of the network takes a network's features of a image (CNN), another their projection
+    into the joint space of images and captions (IC); the two are merged in front of the
     shared layers.
 
     Parameters
     ----------
     features : transformer, optional
-        From pictures to CNN features, such as ``VGGFeatures()``. None takes the features
-        of the network that the embedding was learned on, so that each picture is decoded
+        From images to CNN features, such as ``VGGFeatures()``. None takes the features
+        of the network that the embedding was learned on, so that each image is decoded
         once and goes through one network once. Otherwise it is done once for each kind.
     embedding : str, path-like or fitted embedding, default="flickr8k"
         The joint space, as :class:`~sklearn_memorability.features.CaptionEmbedding`
@@ -189,9 +188,9 @@ def two_branch_regressor(
     --------
     >>> from sklearn.datasets import load_sample_images
     >>> from sklearn_memorability.pipelines import two_branch_regressor
-    >>> pictures, scores = load_sample_images().images * 4, [0.6, 0.8] * 4
-    >>> model = two_branch_regressor(n_classes=2, random_state=0).fit(pictures, scores)
-    >>> model.predict(pictures[:2]).shape
+    >>> images, scores = load_sample_images().images * 4, [0.6, 0.8] * 4
+    >>> model = two_branch_regressor(n_classes=2, random_state=0).fit(images, scores)
+    >>> model.predict(images[:2]).shape
     (2,)
     """
     params.setdefault("branches", (-1, open_embedding(embedding).n_components_))
@@ -205,19 +204,6 @@ def two_branch_regressor(
 
 
 def scaled(features: Any, model: Any) -> Pipeline:
-    """Return (features,) scaling and a model as one Pipeline.
-
-    Parameters
-    ----------
-    features : transformer or None
-        From pictures to features; None leaves the step out.
-    model : regressor
-        From scaled features to scores.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
-        With the steps ``"features"`` (if given), ``"scale"`` and ``"model"``.
-    """
-    steps = [("scale", IncrementalScaler()), ("model", model)]
+    """Return a Pipeline of (features,) scaling and a model."""
+    steps = [("scale", StandardScaler()), ("model", model)]
     return Pipeline(steps if features is None else [("features", features), *steps])

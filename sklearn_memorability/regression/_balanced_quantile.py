@@ -2,7 +2,9 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -11,26 +13,33 @@ import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils import Tags, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch import NeuralNet
 
-from sklearn_memorability._rows import StoredFeatures
-from sklearn_memorability._torch import draw_seeds
-from sklearn_memorability._training import OPTIMIZERS, EpochTasks, hold_out, stop_early, train
+from sklearn_memorability._torch import draw_seeds, resolve_device
+from sklearn_memorability._training import (
+    EpochTasks,
+    hold_out,
+    optimizer_settings,
+    silence,
+    stop_early,
+    train,
+)
 from sklearn_memorability.metrics import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches
-from sklearn_memorability.regression._checks import (
-    check_features,
-    check_features_and_scores,
-    finite_blocks,
+from sklearn_memorability.regression._linear_path import LinearPath, Ridge
+from sklearn_memorability.regression._network import (
+    ACTIVATIONS,
+    build_net,
+    plain_net,
+    rebuilt_net,
 )
-from sklearn_memorability.regression._class_probability import ClassProbabilityMixin
-from sklearn_memorability.regression._distributed import Processes
-from sklearn_memorability.regression._linear_path import Ridge
-from sklearn_memorability.regression._net import PREDICTION_BATCH, build_net
-from sklearn_memorability.regression._network import ACTIVATIONS
-from sklearn_memorability.regression._score_classes import AGGREGATIONS, resolve_score_range
-from sklearn_memorability.regression._start import Start, check_kept, kept_settings
+from sklearn_memorability.regression._score_classes import (
+    AGGREGATIONS,
+    ClassDistributions,
+    ScoreClasses,
+    resolve_score_range,
+)
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -40,9 +49,23 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
         """Stand-in that supports none."""
 
 
-class BalancedQuantileClassifierRegressor(
-    CallbackSupportMixin, ClassProbabilityMixin, RegressorMixin, BaseEstimator
-):
+# What gives the classes and the network's weights their meaning: a warm start can't change it.
+_FIXED = (
+    "n_classes",
+    "aggregation",
+    "score_range",
+    "target",
+    "branch_sizes",
+    "hidden_layer_sizes",
+    "activation",
+    "n_members",
+)
+_PATIENCE = 5
+# Passes and steps of max_epochs="auto".
+_LEAST_EPOCHS, _LEAST_STEPS = 10, 2000
+
+
+class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Regression of a bounded score by classification into balanced quantile classes.
 
     Section 2.2 of Squalli-Houssaini et al. (2018). The training scores are cut into K
@@ -102,33 +125,22 @@ class BalancedQuantileClassifierRegressor(
         probability, and the mixture with the network's is what is predicted. With more
         rows than features it needs memory for the square of the features' number,
         otherwise for a copy of X in double precision.
-    optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
+    optimizer : {"adam", "rmsprop", "sgd"}, default="adam"
         The optimiser.
     lr : float, default=1e-3
         Learning rate.
-    weight_decay : float, default=0.0
-        The optimiser's weight decay.
     batch_size : int, default=16
         Rows a batch in training (the paper's).
-    max_epochs : int, default=10
-        Passes over the training rows (the paper's).
-    min_steps : int, default=0
-        Steps of training to make at the least, by more passes where the rows are few.
+    max_epochs : int or "auto", default=10
+        Passes over the training rows (10 in the paper). ``"auto"`` makes ten, and more
+        where the rows are few: at least 2,000 steps.
     n_members : int, default=1
         Networks trained side by side in one pass, whose probabilities are averaged.
-    share_weights : bool, default=True
-        Whether the members share the matrices of all layers but the last, each with
-        scales and biases of its own (after BatchEnsemble [4]_): quick, also on wide
-        features. False gives each member matrices of its own.
-    early_stopping : bool, default=False
-        Whether to hold out ``validation_fraction`` of the rows, to stop when the
-        Spearman correlation on them has not risen for ``patience`` epochs, and to
-        restore the weights of the best epoch. Classes are made from the other rows.
-    validation_fraction : float in (0, 1), default=0.1
-        Share of the rows (of the groups, if ``fit`` is given ``groups``) to hold out;
-        at least two rows.
-    patience : int, default=5
-        Epochs without improvement until training stops.
+    early_stopping : bool or float in (0, 1), default=False
+        Share of the rows (of the groups, if ``fit`` is given ``groups``) to hold out, at
+        least two rows; True holds out a tenth. Training stops when the Spearman
+        correlation on them has not risen for five epochs, and the weights of the best
+        epoch are restored. Classes are made from the other rows.
     net_callbacks : list of skorch callbacks, optional
         Passed to the net; they are copied first.
     warm_start : bool, default=False
@@ -145,13 +157,6 @@ class BalancedQuantileClassifierRegressor(
         fits on the CPU are reproducible, in processes as in threads.
     device : str, torch.device or None, default=None
         Where to train and predict. None takes the best there is: CUDA, MPS, then CPU.
-    accelerate : bool, default=False
-        Whether to train in all processes of a launch by ``accelerate launch`` or
-        ``torchrun``, for example one for each GPU. Each calls ``fit`` with the same
-        arguments, computes a share of every batch (``batch_size`` is that of all
-        shares together), and ends with the same network. The launch chooses the
-        device. Without a launch there is one process, this one. It needs the extra
-        ``accelerate``.
     verbose : int, default=0
         Above 0, skorch prints the loss after each epoch.
 
@@ -197,11 +202,8 @@ class BalancedQuantileClassifierRegressor(
 
     Training interrupted from the keyboard leaves the estimator unfitted.
 
-    From ``.npy`` files the batches are those that the same features would give in memory,
-    and so is the network. Of a Zarr array single rows can't be read: the chunks are
-    put in random order, and rows are shuffled among those that fit in 128 MiB. The order
-    depends on ``random_state`` and the size of the chunks alone; the network is another
-    than from memory.
+    What ``pickle``, ``joblib`` and ``skops`` keep is settings and NumPy arrays. A loaded
+    estimator predicts on ``device``, or on the best there is where that is missing.
 
     References
     ----------
@@ -211,8 +213,6 @@ class BalancedQuantileClassifierRegressor(
        losses", ICML 2018.
     .. [3] X. Geng, "Label distribution learning", IEEE Transactions on Knowledge and
        Data Engineering 28(7), 2016.
-    .. [4] Y. Wen, D. Tran, J. Ba, "BatchEnsemble: an alternative approach to efficient
-       ensemble and lifelong learning", ICLR 2020.
 
     Examples
     --------
@@ -238,26 +238,21 @@ class BalancedQuantileClassifierRegressor(
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "input_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"ridge"})],
         "linear_weight": [Interval(Real, 0, 1, closed="both")],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "optimizer": [StrOptions({"adam", "rmsprop", "sgd"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "min_steps": [Interval(Integral, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_members": [Interval(Integral, 1, None, closed="left")],
-        "share_weights": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", Interval(Real, 0, 1, closed="neither")],
         "net_callbacks": [list, tuple, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "device": [str, torch.device, None],
-        "accelerate": ["boolean"],
         "verbose": ["verbose"],
     }
+    _distributions: ClassDistributions
     _ridge: Ridge | None
-    _settings: dict[str, Any]
+    _fixed: dict[str, Any]
 
     def __init__(
         self,
@@ -275,20 +270,14 @@ class BalancedQuantileClassifierRegressor(
         linear_weight: float = 0.0,
         optimizer: str = "adam",
         lr: float = 1e-3,
-        weight_decay: float = 0.0,
         batch_size: int = 16,
-        max_epochs: int = 10,
-        min_steps: int = 0,
+        max_epochs: int | str = 10,
         n_members: int = 1,
-        share_weights: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 5,
+        early_stopping: bool | float = False,
         net_callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device | None = None,
-        accelerate: bool = False,
         verbose: int = 0,
     ) -> None:
         self.n_classes = n_classes
@@ -304,44 +293,30 @@ class BalancedQuantileClassifierRegressor(
         self.linear_weight = linear_weight
         self.optimizer = optimizer
         self.lr = lr
-        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.min_steps = min_steps
         self.n_members = n_members
-        self.share_weights = share_weights
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
         self.net_callbacks = net_callbacks
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
-        self.accelerate = accelerate
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        groups: Any = None,
-    ) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Cut the scores into classes and train the network to tell them.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The features; float32 is used as it is, other types are converted to it.
-            :class:`~sklearn_memorability.features.StoredFeatures`, a ``numpy.memmap``
-            and a ``zarr.Array`` are read from disk batch by batch, so they may be
-            larger than memory.
+            The features; float32 is used as it is (also a read-only ``numpy.memmap``),
+            other types are converted to it.
         y : array-like of shape (n_samples,)
             The scores.
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each row, not negative, in the class thresholds, the class values
-            and the loss; for example the number of people who saw the picture. Rows of
+            and the loss; for example the number of people who saw the image. Rows of
             weight zero are left out.
         groups : array-like of shape (n_samples,), optional
             What ``early_stopping`` must not split between the rows it trains on and
@@ -361,76 +336,71 @@ class BalancedQuantileClassifierRegressor(
         """
         # A model of one class has learnt nothing to go on from.
         goes_on = self.warm_start and hasattr(self, "net_") and self.n_classes_ > 1
-        X, y, sample_weight, groups = self._validate_training_data(
-            X, y, sample_weight, groups, reset=not goes_on
-        )
-        columns = list(
-            resolve_branches(
-                self.branches, X.shape[1], getattr(self, "feature_names_in_", None)
-            ).values()
-        )
-        for name in ("branch_sizes", "hidden_layer_sizes"):
-            sizes = getattr(self, name)
-            if not is_sizes(sizes):
-                raise ValueError(f"{name}={sizes!r} must be whole numbers above zero.")
-        settings = kept_settings(self, columns)
-        if goes_on:
-            check_kept(self._settings, settings)
+        X, y, sample_weight, groups = self._validate(X, y, sample_weight, groups, reset=not goes_on)
+        fixed = self._fix_settings(goes_on)
         score_range = resolve_score_range(y, self.score_range_ if goes_on else self.score_range)
-        processes = Processes.of_fit(self.device, accelerate=self.accelerate)
-        drawn = draw_seeds(check_random_state(self.random_state), 4)
-        *seeds, split_seed = (int(seed) for seed in processes.agree(drawn))
+        device = resolve_device(self.device)
+        seeds = draw_seeds(check_random_state(self.random_state), 4)
+        callbacks = list(copy.deepcopy(self.net_callbacks or []))
         held_out = None
         if self.early_stopping:
-            kept, held = hold_out(len(y), groups, self.validation_fraction, split_seed)
+            by_default = isinstance(self.early_stopping, bool | np.bool_)
+            share = 0.1 if by_default else float(self.early_stopping)
+            kept, held = hold_out(len(y), groups, share, seeds[3])
             held_out = X[held], y[held]
             X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
 
         if goes_on:
-            start = Start.from_last_fit(self, X, y, sample_weight)
+            classes, fitted = self._keep_classes(X, y, sample_weight)
         else:
-            start = Start.anew(self, X, y, sample_weight, score_range)
-        fitted: dict[str, Any] = {
-            **start.attributes,
-            "device_": processes.device,
-            "_settings": settings,
-        }
+            classes, fitted = self._make_classes(X, y, sample_weight, score_range)
+        fitted |= {"device_": device, "_fixed": fixed}
         weights_before = self.net_.module_ if goes_on else None
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator, not the old network among new thresholds.
         self.__dict__.pop("net_", None)
 
-        n_batches = math.ceil(len(X) / self.batch_size)
-        max_epochs = max(self.max_epochs, math.ceil(self.min_steps / n_batches))
-        callbacks = list(copy.deepcopy(self.net_callbacks or []))
+        max_epochs = self.max_epochs
+        if isinstance(max_epochs, str):
+            n_batches = math.ceil(len(X) / self.batch_size)
+            max_epochs = max(_LEAST_EPOCHS, math.ceil(_LEAST_STEPS / n_batches))
         if held_out is not None:
-            valid_X, valid_y = held_out
-
-            def valid_spearman(net: NeuralNet) -> float:
-                predicted = net.predict_proba(valid_X) @ fitted["class_values_"]
-                # Nothing to order on the held-out rows is no reason to stop or go on.
-                correlation = float(np.nan_to_num(rank_correlation(valid_y, predicted)))
-                return processes.agree([correlation])[0]
-
-            callbacks += stop_early("valid_spearman", valid_spearman, self.patience)
+            callbacks += _stop_at_best(*held_out, fitted["class_values_"])
         if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
             context = self._init_callback_context(max_subtasks=max_epochs)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             task = {"X": X, "y": y, "reconstruction_attributes": fitted}
             callbacks.append(("epoch_tasks", EpochTasks(self, context, **task)))
+        linear_path = None
+        if self.linear_weight > 0:
+            linear_path = LinearPath(fitted["_ridge"], classes.thresholds[:-1])
         net = build_net(
-            self,
-            columns=columns,
-            n_classes=fitted["n_classes_"],
-            input_dropout=start.input_dropout,
-            linear_path=start.linear_path if self.linear_weight > 0 else None,
-            seeds=seeds,
+            {
+                "branches": fixed["branches"],
+                "branch_sizes": fixed["branch_sizes"],
+                "hidden_layer_sizes": fixed["hidden_layer_sizes"],
+                "n_classes": len(classes.thresholds),
+                "activation": self.activation,
+                "dropout": self.dropout,
+                "input_dropout": fitted["input_dropout_"],
+                "n_members": self.n_members,
+                "linear_weight": self.linear_weight,
+                "linear_path": linear_path,
+                "init_seed": seeds[0],
+                "dropout_seed": seeds[1],
+            },
+            device,
+            iterator_train__seed=seeds[2],
+            lr=self.lr,
+            **optimizer_settings(self.optimizer, device),
             max_epochs=max_epochs,
-            processes=processes,
+            batch_size=self.batch_size,
             callbacks=callbacks,
+            verbose=self.verbose,
+            **silence(self.verbose),
         )
         fitted["net_"] = net
-        target = start.classes.targets(y, sample_weight, soft=self.target == "soft")
+        target = classes.targets(y, sample_weight, soft=self.target == "soft")
         train(net, X, target, weights_before)
         self.__dict__.update(fitted, history_=net.history)
         if hasattr(self, "_callback_fit_ctx"):
@@ -438,6 +408,30 @@ class BalancedQuantileClassifierRegressor(
                 estimator=self, X=X, y=y, reconstruction_attributes=fitted
             )
         return self
+
+    def predict(
+        self, X: Any, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Predict the score of each row: the sum over classes of p(k) s(k) (Eq. 1).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features.
+        return_std : bool, default=False
+            Whether to return the standard deviation of each row's score too: that of
+            the classes' training scores, mixed as for ``predict_quantiles``. It counts
+            how scores spread within a class, whatever the aggregation.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples,), or a pair of such
+            Scores between the least and the largest of ``class_values_``; with
+            ``return_std`` the standard deviations beside them.
+        """
+        proba = self.predict_class_proba(X)
+        scores = self._scores_of(proba)
+        return (scores, self._distributions.std(proba)) if return_std else scores
 
     def predict_class_proba(self, X: Any) -> np.ndarray:
         """Predict the probability p(k) of each class.
@@ -453,17 +447,131 @@ class BalancedQuantileClassifierRegressor(
             Rows sum to 1; columns go from the least to the most memorable class.
         """
         check_is_fitted(self)
-        X = check_features(self, X)
-        if not isinstance(X, StoredFeatures):
-            return self.net_.predict_proba(X)
-        return np.concatenate(
-            [self.net_.predict_proba(block) for block in finite_blocks(X, PREDICTION_BATCH)]
-        )
+        return self.net_.predict_proba(validate_data(self, X, dtype=np.float32, reset=False))
 
-    def _validate_training_data(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any, reset: bool = True
-    ) -> tuple[np.ndarray | StoredFeatures, np.ndarray, np.ndarray, np.ndarray | None]:
-        X, y = check_features_and_scores(self, X, y, reset)
+    def predict_class(self, X: Any) -> np.ndarray:
+        """Predict the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples,), int
+            From 0, the least memorable class, to ``n_classes_ - 1``.
+        """
+        return self.predict_class_proba(X).argmax(axis=1)
+
+    def predict_quantiles(
+        self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)
+    ) -> np.ndarray:
+        """Predict quantiles of each row's score.
+
+        They are those of the classes' training scores, mixed by the class
+        probabilities; between .05 and .95 nine of ten new scores are expected. With
+        ``target="soft"`` the known spread of the targets, which the probabilities have
+        learnt, is first taken out of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The features.
+        quantiles : sequence of float in [0, 1], default=(0.05, 0.5, 0.95)
+            The levels.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_quantiles)
+            One column a level; within a row they rise with the level.
+
+        Raises
+        ------
+        ValueError
+            If a level lies outside [0, 1].
+        """
+        levels = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
+        if levels.ndim != 1 or not ((levels >= 0) & (levels <= 1)).all():
+            raise ValueError(f"quantiles={quantiles!r} must be levels in [0, 1].")
+        return self._quantiles_of(self.predict_class_proba(X), levels)
+
+    def recalibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the level and the spread of the predictions to other scores.
+
+        For a model learnt elsewhere and a small set of one's own, measured in another
+        way: ``class_values_``, ``thresholds_`` and the quantiles are moved and stretched
+        so that the predictions fit the new scores best (least squares). The network, and
+        so the order of the predictions, stays as it is; some dozens of rows are enough.
+        Where the predictions do not rise with the new scores, only their level is moved,
+        with a warning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features of the new rows.
+        y : array-like of shape (n_samples,)
+            Their scores, within ``score_range_``.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a score lies outside ``score_range_``.
+        """
+        check_is_fitted(self)
+        X, y, sample_weight, _ = self._validate(X, y, sample_weight, None, reset=False)
+        resolve_score_range(y, self.score_range_)
+        proba = self.predict_class_proba(X)
+        # Upper thresholds lie above the scores they stand for, so the line that suits the
+        # predictions is not the one that suits the scores in the classes.
+        predicted = proba @ self.class_values_, proba @ self._distributions.mean
+        slopes = [_slope(x, y, sample_weight) for x in predicted]
+        if min(slopes) <= 0:
+            warnings.warn(
+                "The predictions do not rise with the new scores, so only their level is fitted; "
+                "look whether the model suits these data.",
+                UserWarning,
+                stacklevel=2,
+            )
+            slopes = [1.0, 1.0]
+        mean = np.average(y, weights=sample_weight)
+        for_values, for_scores = (
+            (mean - slope * np.average(x, weights=sample_weight), slope)
+            for x, slope in zip(predicted, slopes, strict=True)
+        )
+        self.class_values_ = np.clip(
+            for_values[0] + for_values[1] * self.class_values_, *self.score_range_
+        )
+        offset, slope = for_scores
+        # The last threshold is the top of the range, whatever the scores.
+        inner = np.clip(offset + slope * self.thresholds_[:-1], *self.score_range_)
+        self.thresholds_ = np.append(inner, self.thresholds_[-1])
+        self._distributions = self._distributions.moved(offset, slope)
+        if self._ridge is not None:
+            self._ridge = self._ridge.moved(offset, slope)
+        return self
+
+    def _scores_of(self, proba: np.ndarray) -> np.ndarray:
+        """Return the scores that class probabilities stand for (Eq. 1)."""
+        # A softmax in single precision sums to 1 only nearly, and 1.0000001 is no score.
+        return np.clip(proba @ self.class_values_, self.class_values_[0], self.class_values_[-1])
+
+    def _quantiles_of(self, proba: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        """Return quantiles of the scores that class probabilities stand for."""
+        return self._distributions.quantiles(proba, levels)
+
+    def _validate(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Check the rows, and leave out those of weight zero."""
+        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, reset=reset)
+        y = y.astype(np.float64, copy=False)
         sample_weight = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
@@ -478,10 +586,109 @@ class BalancedQuantileClassifierRegressor(
             groups = None if groups is None else groups[counted]
         return X, y, sample_weight, groups
 
-    def _move_scores(self, offset: float, slope: float) -> None:
-        super()._move_scores(offset, slope)
-        if self._ridge is not None:
-            self._ridge = self._ridge.moved(offset, slope)
+    def _fix_settings(self, goes_on: bool) -> dict[str, Any]:
+        """Return what a later fit must not change if it is to go on; check it if this one does."""
+        for name in ("branch_sizes", "hidden_layer_sizes"):
+            sizes = getattr(self, name)
+            if not is_sizes(sizes):
+                raise ValueError(f"{name}={sizes!r} must be whole numbers above zero.")
+        names = getattr(self, "feature_names_in_", None)
+        fixed = {name: getattr(self, name) for name in _FIXED}
+        fixed = {n: tuple(v) if isinstance(v, list | tuple) else v for n, v in fixed.items()}
+        fixed["branches"] = resolve_branches(self.branches, self.n_features_in_, names)
+        for name, before in self._fixed.items() if goes_on else ():
+            if fixed[name] != before:
+                raise ValueError(
+                    f"warm_start=True goes on with the fitted classes and network, for which "
+                    f"{name} was {before!r}; now it is {fixed[name]!r}. Set it back, or set "
+                    "warm_start=False to begin anew."
+                )
+        return fixed
+
+    def _make_classes(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray,
+        score_range: tuple[float, float],
+    ) -> tuple[ScoreClasses, dict[str, Any]]:
+        """Return the classes of the scores, and the attributes fitted with them."""
+        classes = ScoreClasses.of(y, self.n_classes, sample_weight, top=score_range[1])
+        ridge, input_dropout = None, self.input_dropout
+        if self.linear_weight > 0 or input_dropout == "ridge":
+            ridge = Ridge.of(X, y, sample_weight)
+            if input_dropout == "ridge":
+                input_dropout = ridge.input_dropout(len(X))
+        return classes, {
+            "score_range_": score_range,
+            "thresholds_": classes.thresholds,
+            "class_counts_": classes.counts,
+            "class_values_": classes.values(y, sample_weight, self.aggregation, score_range[0]),
+            "n_classes_": len(classes.thresholds),
+            "input_dropout_": float(input_dropout),
+            "_distributions": ClassDistributions.of(
+                classes, y, sample_weight, self.target == "soft", 1 - self.linear_weight
+            ),
+            "_ridge": ridge,
+        }
+
+    def _keep_classes(
+        self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray
+    ) -> tuple[ScoreClasses, dict[str, Any]]:
+        """Sort the scores into the classes of the last fit; its ridge regression goes on too.
+
+        Some dozens of rows say little about sixteen classes or a thousand coefficients;
+        what many rows have said before is the better start.
+        """
+        expected = self.net_.predict_proba(X) @ self._distributions.mean
+        mean, predicted = (np.average(v, weights=sample_weight) for v in (y, expected))
+        if (mean - predicted) ** 2 > np.average((y - mean) ** 2, weights=sample_weight):
+            warnings.warn(
+                f"The new scores are {mean:.3g} on average, the predictions {predicted:.3g}; the "
+                "scores differ less among each other. If they were measured in another way, call "
+                "recalibrate(X, y) before fit, which moves the classes to their level.",
+                UserWarning,
+                stacklevel=4,
+            )
+        classes = ScoreClasses.within(self.thresholds_, y)
+        ridge = self._ridge
+        if self.linear_weight > 0:
+            ridge = Ridge.of(X, y, sample_weight, start=ridge)
+        by_ridge = self.input_dropout == "ridge"
+        names = ("score_range_", "thresholds_", "class_values_", "n_classes_")
+        return classes, {
+            **{name: getattr(self, name) for name in names},
+            "class_counts_": classes.counts,
+            "input_dropout_": self.input_dropout_ if by_ridge else float(self.input_dropout),
+            "_distributions": replace(self._distributions, soft_share=1 - self.linear_weight),
+            "_ridge": ridge,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Settings and NumPy arrays alone, so that pickle, joblib and skops can keep it.
+        state = dict(super().__getstate__())
+        if isinstance(self.device, torch.device):
+            state["device"] = str(self.device)
+        if "net_" in state:
+            state["net_"] = plain_net(self.net_)
+            state["device_"] = str(self.device_)
+            state["_distributions"] = asdict(self._distributions)
+            state["_ridge"] = None if self._ridge is None else asdict(self._ridge)
+            del state["history_"]
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__(dict(state))
+        if "net_" not in state:
+            return
+        self._distributions = ClassDistributions(**state["_distributions"])
+        self._ridge = None if state["_ridge"] is None else Ridge(**state["_ridge"])
+        try:
+            self.device_ = resolve_device(self.device)
+        except ValueError:  # it was trained on another machine
+            self.device_ = resolve_device(None)
+        self.net_ = rebuilt_net(state["net_"], self.n_features_in_, self.device_)
+        self.history_ = self.net_.history
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -492,3 +699,21 @@ class BalancedQuantileClassifierRegressor(
         # even a classifier that is always right has R² = -.14 with four classes.
         tags.regressor_tags.poor_score = self.aggregation == "upper"
         return tags
+
+
+def _stop_at_best(X: np.ndarray, y: np.ndarray, class_values: np.ndarray) -> list[Any]:
+    """Return skorch callbacks that stop by, and restore, the best epoch on held-out rows."""
+
+    def valid_spearman(net: NeuralNet) -> float:
+        # Nothing to order on the held-out rows is no reason to stop or go on.
+        correlation = rank_correlation(y, net.predict_proba(X) @ class_values)
+        return float(np.nan_to_num(correlation))
+
+    return stop_early("valid_spearman", valid_spearman, _PATIENCE)
+
+
+def _slope(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+    """Return the slope of the least-squares line through weighted points; 1 if x is constant."""
+    x = x - np.average(x, weights=weight)
+    spread = np.average(x**2, weights=weight)
+    return float(np.average(x * y, weights=weight) / spread) if spread > 0 else 1.0

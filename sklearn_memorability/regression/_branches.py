@@ -1,6 +1,7 @@
 """Which columns of X go into which branch of the network."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -10,41 +11,19 @@ from sklearn_memorability.regression._network import Columns
 
 def resolve_branches(
     branches: Any, n_features: int, feature_names: np.ndarray | None
-) -> dict[str, Columns]:
-    """Return the columns of each branch.
-
-    Parameters
-    ----------
-    branches : None, "auto", sequence of int or mapping
-        None is one branch with all columns; "auto" makes a branch of each prefix
-        ``prefix__`` of the feature names; widths cut the columns in order, one of which
-        may be -1, the columns that are left; a mapping names each branch's columns by a
-        slice, by indices or by feature names.
-    n_features : int
-        The number of columns of X.
-    feature_names : numpy.ndarray of str or None
-        Their names, where X had any.
-
-    Returns
-    -------
-    dict of str to slice or tuple of int
-
-    Raises
-    ------
-    ValueError
-        If the widths don't add up, a branch is empty, or a column does not exist.
-    """
+) -> list[Columns]:
+    """Return the columns of each branch, from what ``branches`` of the regressor may be."""
     if branches is None:
-        return {"all": slice(0, n_features)}
+        return [slice(0, n_features)]
     if isinstance(branches, str):
         branches = _by_prefix(feature_names)
     if isinstance(branches, Mapping):
         if not branches:
             raise ValueError("branches has no branch.")
-        return {
-            str(name): _columns(str(name), columns, n_features, feature_names)
+        return [
+            _columns(str(name), columns, n_features, feature_names)
             for name, columns in branches.items()
-        }
+        ]
     widths = _with_the_rest(list(branches), n_features)
     if not is_sizes(widths):
         raise ValueError(
@@ -56,21 +35,13 @@ def resolve_branches(
             f"branches={branches!r} are the widths of {sum(widths)} columns, but X has "
             f"n_features = {n_features}."
         )
-    ends = np.cumsum(widths).tolist()
-    return {
-        f"branch{i}": slice(end - width, end)
-        for i, (end, width) in enumerate(zip(ends, widths, strict=True))
-    }
+    edges = accumulate((int(width) for width in widths), initial=0)
+    return [slice(*sides) for sides in pairwise(edges)]
 
 
 def is_sizes(values: Iterable[Any]) -> bool:
     """Tell whether all values are whole numbers above zero."""
     return all(isinstance(value, int | np.integer) and value > 0 for value in values)
-
-
-def width(columns: Columns) -> int:
-    """Return how many columns a branch has."""
-    return columns.stop - columns.start if isinstance(columns, slice) else len(columns)
 
 
 def _with_the_rest(widths: list[Any], n_features: int) -> list[Any]:
@@ -94,18 +65,18 @@ def _with_the_rest(widths: list[Any], n_features: int) -> list[Any]:
 
 
 def _by_prefix(feature_names: np.ndarray | None) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+    branches: dict[str, list[int]] = {}
     for i, name in enumerate([] if feature_names is None else feature_names):
         prefix, separator, _ = name.partition("__")
         if separator:
-            found.setdefault(prefix, []).append(i)
-    if feature_names is None or sum(map(len, found.values())) < len(feature_names):
+            branches.setdefault(prefix, []).append(i)
+    if feature_names is None or sum(map(len, branches.values())) < len(feature_names):
         raise ValueError(
             "branches='auto' needs feature names of the form 'prefix__name', as FeatureUnion "
             "and ColumnTransformer give them with set_output(transform='pandas'); pass widths "
             "or a mapping otherwise."
         )
-    return found
+    return branches
 
 
 def _columns(
@@ -144,7 +115,7 @@ def _index(branch: str, column: Any, feature_names: np.ndarray | None) -> int:
             f"Branch {branch!r} names column {column!r}, but X has no feature names; pass a "
             "data frame, or use indices."
         )
-    found = np.flatnonzero(feature_names == column)
-    if len(found) == 0:
+    places = np.flatnonzero(feature_names == column)
+    if len(places) == 0:
         raise ValueError(f"Branch {branch!r} names column {column!r}, which X does not have.")
-    return int(found[0])
+    return int(places[0])

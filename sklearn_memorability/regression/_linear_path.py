@@ -1,19 +1,20 @@
-"""A ridge regression as class probabilities: the path beside the network."""
+"""A ridge regression turned into class probabilities: the path beside the network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 import torch
 from sklearn.linear_model import RidgeCV
+from sklearn.utils import gen_batches
 from torch import nn
-
-from sklearn_memorability._rows import StoredFeatures
-from sklearn_memorability.regression._leave_one_out import RidgeFit, ridge_by_blocks
 
 # Wide enough that neither end is ever the best on features of unit variance: from no
 # penalty to a constant prediction.
 _PENALTIES = np.logspace(-2, 7, 37)
+
+_ROWS_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True)
@@ -39,58 +40,30 @@ class Ridge:
 
     @classmethod
     def of(
-        cls,
-        X: np.ndarray | StoredFeatures,
-        y: np.ndarray,
-        sample_weight: np.ndarray,
-        start: "Ridge | None" = None,
+        cls, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray, start: "Ridge | None" = None
     ) -> "Ridge":
-        """Fit it.
-
-        Parameters
-        ----------
-        X : numpy.ndarray or StoredFeatures of shape (n_samples, n_features)
-            The features. They are read in blocks where the rows are more than the
-            features; otherwise a copy in double precision is made.
-        y, sample_weight : numpy.ndarray of shape (n_samples,)
-            The scores and their weights.
-        start : Ridge, optional
-            A regression fitted before. The penalty then holds the coefficients to its
-            own instead of to zero, so few rows change little of it.
-
-        Returns
-        -------
-        Ridge
-        """
-        coef, intercept = (0.0, 0.0) if start is None else (start.coef, start.intercept)
-        left_over = y
+        """Fit it; with ``start``, the penalty holds the coefficients to those instead of zero."""
         if start is not None:
-            left_over = np.empty(len(y))
-            for rows, block in _blocks(X):
-                left_over[rows] = y[rows] - (block @ start.coef + start.intercept)
+            y = y - np.concatenate([block @ start.coef for _, block in _blocks(X)])
+            y -= start.intercept
         weight = sample_weight / sample_weight.mean()
         if X.shape[0] > X.shape[1]:
-            found = ridge_by_blocks(lambda: _blocks(X), X.shape[1], left_over, weight, _PENALTIES)
+            found = _by_gram_matrix(X, y, weight)
         else:
             ridge = RidgeCV(alphas=_PENALTIES)
-            ridge.fit(np.asarray(X, dtype=np.float64), left_over, sample_weight=weight)
+            ridge.fit(X.astype(np.float64), y, sample_weight=weight)
             # Without a scorer, RidgeCV's best score is minus the mean squared error.
-            found = RidgeFit(ridge.coef_, ridge.intercept_, ridge.alpha_, -ridge.best_score_)
-        return cls(
-            coef=coef + found.coef,
-            intercept=float(intercept + found.intercept),
-            penalty=float(found.penalty),
-            error=float(np.sqrt(max(found.squared_error, 0.0))),
-        )
+            error = np.sqrt(max(-ridge.best_score_, 0.0))
+            found = cls(ridge.coef_, float(ridge.intercept_), float(ridge.alpha_), float(error))
+        if start is None:
+            return found
+        intercept = found.intercept + start.intercept
+        return cls(found.coef + start.coef, intercept, found.penalty, found.error)
 
     def moved(self, offset: float, slope: float) -> "Ridge":
         """Return the regression of ``offset + slope * score``."""
-        return Ridge(
-            coef=slope * self.coef,
-            intercept=offset + slope * self.intercept,
-            penalty=self.penalty,
-            error=slope * self.error,
-        )
+        intercept = offset + slope * self.intercept
+        return Ridge(slope * self.coef, intercept, self.penalty, slope * self.error)
 
     def input_dropout(self, n_samples: int) -> float:
         """Return the rate of input dropout that penalises a linear model as much.
@@ -103,14 +76,9 @@ class Ridge:
 
 
 class LinearPath(nn.Module):
-    """Class probabilities of a normal distribution around a linear prediction.
+    """Class probabilities of a normal distribution around a ridge regression's prediction.
 
-    Parameters
-    ----------
-    ridge : Ridge
-        The linear prediction and its error.
-    thresholds : numpy.ndarray of shape (n_classes - 1,)
-        The thresholds between the classes.
+    ``thresholds`` are those between the classes, of shape (n_classes - 1,).
     """
 
     coef: torch.Tensor
@@ -138,8 +106,41 @@ class LinearPath(nn.Module):
         return torch.cat([edge, below, edge + 1], dim=1).diff(dim=1)
 
 
-def _blocks(X: np.ndarray | StoredFeatures) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield the rows of either kind in the same blocks, in double precision."""
-    rows = X if isinstance(X, StoredFeatures) else StoredFeatures(X)
-    for places, block in rows.blocks(exact=rows is not X):
-        yield places, block.astype(np.float64, copy=False)
+def _by_gram_matrix(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Ridge:
+    """Return what RidgeCV would, without its copies of X; for more rows than features.
+
+    An error of leaving out row i is the residual over 1 - h_i, where h_i is the row's
+    leverage (Rifkin, Lippert 2007, section 3).
+    """
+    n_rows, n_features = X.shape  # the weights add up to n_rows
+    mean = sum(weight[rows] @ block for rows, block in _blocks(X)) / n_rows
+    y_mean = weight @ y / n_rows
+    gram, moment = np.zeros((n_features, n_features)), np.zeros(n_features)
+    for rows, block in _blocks(X):
+        block -= mean
+        moment += (weight[rows] * (y[rows] - y_mean)) @ block
+        block *= np.sqrt(weight[rows])[:, None]
+        gram += block.T @ block
+    values, vectors = scipy.linalg.eigh(gram, overwrite_a=True, check_finite=False)
+    del gram
+    # Of features that depend on each other rounding leaves eigenvalues below zero.
+    inverse = 1 / (np.maximum(values, 0)[:, None] + _PENALTIES)
+    coefs = inverse * (vectors.T @ moment)[:, None]
+    squares = np.zeros(len(_PENALTIES))
+    for rows, block in _blocks(X):
+        block -= mean
+        turned = block @ vectors
+        errors = (y[rows] - y_mean)[:, None] - turned @ coefs
+        leverage = weight[rows, None] * (1 / n_rows + turned**2 @ inverse)
+        errors /= np.maximum(1 - leverage, np.finfo(float).eps)
+        squares += weight[rows] @ errors**2
+    best = int(squares.argmin())
+    coef = vectors @ coefs[:, best]
+    error = np.sqrt(squares[best] / n_rows)
+    return Ridge(coef, float(y_mean - mean @ coef), float(_PENALTIES[best]), float(error))
+
+
+def _blocks(X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield slices of the rows with a copy of them in double precision."""
+    for rows in gen_batches(len(X), _ROWS_AT_A_TIME):
+        yield rows, X[rows].astype(np.float64)

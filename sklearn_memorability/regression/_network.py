@@ -1,15 +1,19 @@
-"""The classifier's network: a branch for each feature set, a merge, shared layers."""
+"""The classifier's network (a branch for each feature set, a merge, shared layers) and its net."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
+from skorch import NeuralNet
+from skorch.history import History
 from torch import nn
 from torch.nn import functional
 
-from sklearn_memorability.regression._linear_path import LinearPath
+from sklearn_memorability._training import IndexBatches
+from sklearn_memorability.regression._linear_path import LinearPath, Ridge
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": functional.relu,
@@ -18,6 +22,8 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 Columns = slice | tuple[int, ...]
+
+_PREDICTION_BATCH = 1024
 
 
 class BranchedMLP(nn.Module):
@@ -31,72 +37,60 @@ class BranchedMLP(nn.Module):
     ----------
     branches : sequence of slice or tuple of int
         The columns of each branch.
-    widths : sequence of int
-        How many columns each branch has.
     branch_sizes, hidden_layer_sizes : sequence of int
         Units of each layer of every branch, and of the layers behind the merge.
     n_classes : int
-        How many logits there are.
+        Number of logits.
     activation : {"relu", "tanh", "gelu"}
         Applied behind every layer but the last.
-    dropout : float
-        Share of the units left out behind every layer but the last, in training.
-    init_seed, dropout_seed : int
-        Seeds of this network's own generators; torch's global one is not touched.
+    dropout, input_dropout : float
+        Share of the units, and of the inputs, left out in training.
     n_members : int
-        How many networks are trained side by side.
-    share_weights : bool
-        Whether the members share the matrices of all layers but the last.
-    input_dropout : float
-        Share of the inputs left out in training.
+        Number of networks trained side by side.
+    linear_weight : float
+        Weight of the linear path in the mixture that is predicted.
     linear_path : LinearPath, optional
         Class probabilities to mix in when predicting.
-    linear_weight : float
-        Their weight in the mixture.
+    init_seed, dropout_seed : int
+        Seeds of this network's own generators; torch's global one is not touched.
     """
 
     def __init__(
         self,
         branches: Sequence[Columns],
-        widths: Sequence[int],
         branch_sizes: Sequence[int],
         hidden_layer_sizes: Sequence[int],
         n_classes: int,
         activation: str,
         dropout: float,
-        init_seed: int,
-        dropout_seed: int,
-        n_members: int = 1,
-        share_weights: bool = True,
         input_dropout: float = 0.0,
-        linear_path: LinearPath | None = None,
+        n_members: int = 1,
         linear_weight: float = 0.0,
+        linear_path: LinearPath | None = None,
+        init_seed: int = 0,
+        dropout_seed: int = 0,
     ) -> None:
         super().__init__()
-        chance = torch.Generator().manual_seed(init_seed)
+        rng = torch.Generator().manual_seed(init_seed)
 
-        def layers(sizes: Sequence[int], share: bool) -> nn.ModuleList:
-            return nn.ModuleList(
-                _layer(n_in, n_out, n_members, share, chance) for n_in, n_out in pairwise(sizes)
-            )
+        def layers(sizes: Sequence[int]) -> nn.ModuleList:
+            return nn.ModuleList(_layer(*sides, n_members, rng) for sides in pairwise(sizes))
 
+        widths = [c.stop - c.start if isinstance(c, slice) else len(c) for c in branches]
         self.columns = [c if isinstance(c, slice) else list(c) for c in branches]
-        self.branches = nn.ModuleList(
-            layers([width, *branch_sizes], share_weights) for width in widths
-        )
+        self.branches = nn.ModuleList(layers([width, *branch_sizes]) for width in widths)
         merged = sum([width, *branch_sizes][-1] for width in widths)
         sizes = [merged, *hidden_layer_sizes]
-        self.shared = layers(sizes, share_weights)
-        self.output = layers([sizes[-1], n_classes], False)[0]
+        self.shared = layers(sizes)
+        self.output = _layer(sizes[-1], n_classes, n_members, rng)
         self.linear_path = linear_path
         self.linear_weight = linear_weight
         self.n_members = n_members
-        self.share_weights = share_weights
-        self.input_dropout = input_dropout
-        self.activation = activation
+        self.activation = ACTIVATIONS[activation]
         self.dropout = dropout
+        self.input_dropout = input_dropout
         self.dropout_seed = dropout_seed
-        self._dropout_generator: torch.Generator | None = None
+        self._rng: torch.Generator | None = None
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Return the logits.
@@ -130,13 +124,13 @@ class BranchedMLP(nn.Module):
         kept = 1.0 - self.input_dropout
         if not self.training:
             return X * math.sqrt(kept)
-        if self.n_members > 1 and not self.share_weights:
+        if self.n_members > 1:
             X = X.expand(self.n_members, -1, -1)
         return X * self._mask(X, kept).div_(math.sqrt(kept))
 
     def _through(self, layers: Any, x: torch.Tensor) -> torch.Tensor:
         for layer in layers:
-            x = self._drop(ACTIVATIONS[self.activation](layer(x)))
+            x = self._drop(self.activation(layer(x)))
         return x
 
     def _drop(self, x: torch.Tensor) -> torch.Tensor:
@@ -146,16 +140,26 @@ class BranchedMLP(nn.Module):
         return x * self._mask(x, kept).div_(kept)
 
     def _mask(self, x: torch.Tensor, kept: float) -> torch.Tensor:
-        if self._dropout_generator is None or self._dropout_generator.device != x.device:
-            self._dropout_generator = torch.Generator(x.device).manual_seed(self.dropout_seed)
+        if self._rng is None or self._rng.device != x.device:
+            self._rng = torch.Generator(x.device).manual_seed(self.dropout_seed)
         return torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(
-            kept, generator=self._dropout_generator
+            kept, generator=self._rng
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Generators can't be pickled or copied everywhere; this one comes back from
-        # its seed.
-        return {**self.__dict__, "_dropout_generator": None}
+
+class MemberLinear(nn.Module):
+    """A linear layer for each member, all in one batched product."""
+
+    def __init__(self, n_in: int, n_out: int, n_members: int, rng: torch.Generator) -> None:
+        super().__init__()
+        limit = math.sqrt(6 / (n_in + n_out))
+        weight = torch.empty(n_members, n_in, n_out).uniform_(-limit, limit, generator=rng)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From ([n_members,] n_samples, n_in) to (n_members, n_samples, n_out)."""
+        return x @ self.weight + self.bias
 
 
 class DistributionLoss(nn.CrossEntropyLoss):
@@ -168,52 +172,67 @@ class DistributionLoss(nn.CrossEntropyLoss):
         return -(target * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
 
 
-class OwnLinear(nn.Module):
-    """A linear layer for each member, all in one batched product."""
-
-    def __init__(self, n_in: int, n_out: int, n_members: int, chance: torch.Generator) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(_glorot((n_members, n_in, n_out), chance))
-        self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From ([n_members,] n_samples, n_in) to (n_members, n_samples, n_out)."""
-        return x @ self.weight + self.bias
-
-
-class SharedLinear(nn.Module):
-    """One matrix for all members, whose outputs each scales and shifts its own way.
-
-    The output half of BatchEnsemble (Wen, Tran, Ba 2020). Its input half would run
-    every member's copy of a wide X through the matrix; leaving it out, X goes through
-    once. The scales start as random signs, which makes the members differ.
-    """
-
-    def __init__(self, n_in: int, n_out: int, n_members: int, chance: torch.Generator) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(_glorot((n_in, n_out), chance))
-        signs = torch.empty(n_members, 1, n_out).bernoulli_(0.5, generator=chance)
-        self.scale = nn.Parameter(2 * signs - 1)
-        self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From ([n_members,] n_samples, n_in) to (n_members, n_samples, n_out)."""
-        return (x @ self.weight) * self.scale + self.bias
+def build_net(network: Mapping[str, Any], device: torch.device, **settings: Any) -> NeuralNet:
+    """Return the skorch net, not initialised, of a network with these arguments."""
+    return NeuralNet(
+        BranchedMLP,
+        **{f"module__{name}": value for name, value in network.items()},
+        criterion=DistributionLoss,
+        iterator_train=IndexBatches,
+        iterator_valid=IndexBatches,
+        iterator_valid__batch_size=_PREDICTION_BATCH,
+        train_split=None,
+        device=str(device),
+        **settings,
+    )
 
 
-def _layer(
-    n_in: int, n_out: int, n_members: int, share: bool, chance: torch.Generator
-) -> nn.Module:
+def plain_net(net: NeuralNet) -> dict[str, Any]:
+    """Return what a trained net can be built from again: settings and NumPy arrays."""
+    left_out = {"linear_path", "init_seed", "dropout_seed"}
+    settings = net.get_params_for("module").items()
+    weights = net.module_.state_dict().items()
+    return {
+        "network": {name: value for name, value in settings if name not in left_out},
+        "weights": {name: tensor.detach().cpu().numpy() for name, tensor in weights},
+        "history": [{k: v for k, v in epoch.items() if k != "batches"} for epoch in net.history],
+    }
+
+
+def rebuilt_net(plain: Mapping[str, Any], n_features: int, device: torch.device) -> NeuralNet:
+    """Return the net that :func:`plain_net` described; a ValueError if it does not fit itself."""
+    network, weights = dict(plain["network"]), plain["weights"]
+    try:
+        if "linear_path.coef" in weights:
+            ridge = Ridge(weights["linear_path.coef"], 0.0, 0.0, 0.0)
+            network["linear_path"] = LinearPath(ridge, weights["linear_path.thresholds"])
+        # A network on this device has shapes and no memory, whatever sizes a file gives.
+        with torch.device("meta"):
+            expected = {k: tuple(v.shape) for k, v in BranchedMLP(**network).state_dict().items()}
+        if "linear_path" in network:
+            expected["linear_path.coef"] = (n_features,)
+            expected["linear_path.thresholds"] = (network["n_classes"] - 1,)
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise ValueError("The settings of the stored network are damaged.") from error
+    found = {name: np.shape(array) for name, array in weights.items()}
+    if found != expected:
+        raise ValueError(
+            f"The stored network needs arrays of the shapes {expected}, and has {found}."
+        )
+    for name, array in weights.items():
+        if array.dtype != np.float32 or not np.isfinite(array).all():
+            raise ValueError(f"The stored weights {name!r} are not finite numbers of float32.")
+    net = build_net(network, device, callbacks__print_log=None, verbose=0).initialize()
+    net.module_.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
+    net.history_ = History({**epoch, "batches": []} for epoch in plain["history"])
+    return net
+
+
+def _layer(n_in: int, n_out: int, n_members: int, rng: torch.Generator) -> nn.Module:
     if n_members > 1:
-        kind = SharedLinear if share else OwnLinear
-        return kind(n_in, n_out, n_members, chance)
+        return MemberLinear(n_in, n_out, n_members, rng)
     # skip_init leaves out torch's own initialisation and its global generator.
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
-    nn.init.xavier_uniform_(layer.weight, generator=chance)
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, device=torch.get_default_device())
+    nn.init.xavier_uniform_(layer.weight, generator=rng)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _glorot(shape: tuple[int, ...], chance: torch.Generator) -> torch.Tensor:
-    limit = math.sqrt(6 / (shape[-2] + shape[-1]))
-    return torch.empty(shape).uniform_(-limit, limit, generator=chance)
