@@ -1,102 +1,53 @@
-"""The network of the joint space: a projection of pictures, an encoder of captions."""
+"""The network of the joint space, the loss that trains it, and the batches it is given."""
 
-import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from skorch.dataset import Dataset
 from torch import nn
 from torch.nn import functional
 
 from sklearn_memorability.captions._words import END
 
 RECURRENT = {"lstm": nn.LSTM, "gru": nn.GRU}
+WORD_ENCODERS = frozenset({*RECURRENT, "bow"})
+# Captions of like length are put in one batch, so that few steps are spent on padding. They
+# are sorted within this many batches at a time, which leaves most of the random order.
+_SORTED_TOGETHER = 16
 
 
-class JointNetwork(nn.Module):
-    """Pictures and captions into one space.
+class Dropout(nn.Module):
+    """Dropout that draws from a generator of its own, not from torch's global one."""
 
-    Parameters
-    ----------
-    n_features : int
-        Width of a picture's feature.
-    n_components : int
-        Dimension of the space.
-    text : torch.nn.Module
-        From captions to (n_captions, n_components), before their norm.
-    dropout : float
-        Share of a picture's features left out in training.
-    init_seed, dropout_seed : int
-        Seeds of its own generators; torch's global one is not touched.
-    """
-
-    def __init__(
-        self,
-        n_features: int,
-        n_components: int,
-        text: nn.Module,
-        dropout: float,
-        init_seed: int,
-        dropout_seed: int,
-    ) -> None:
+    def __init__(self, rate: float = 0.0, seed: int = 0) -> None:
         super().__init__()
-        self.image = own_linear(n_features, n_components, init_seed)
-        self.text = text
-        self.drop = Dropout(dropout, dropout_seed)
+        self.rate = rate
+        self.seed = seed
+        self._generator: torch.Generator | None = None
 
-    def forward(
-        self, features: torch.Tensor, text: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the unit rows of pictures and of their captions."""
-        pictures = self.image(self.drop(functional.normalize(features)))
-        return functional.normalize(pictures), functional.normalize(self.text(text))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Leave out entries in training, and scale up the others."""
+        if not self.training or self.rate == 0:
+            return x
+        if self._generator is None:
+            self._generator = torch.Generator(x.device).manual_seed(self.seed)
+        kept = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self._generator)
+        return x * kept.div_(1 - self.rate)
 
 
 class RecurrentEncoder(nn.Module):
-    """The last state of a recurrent network over the words, the end mark included.
-
-    Parameters
-    ----------
-    n_words : int
-        Words in the vocabulary, the two special ones included.
-    word_dim : int
-        Dimension of a word's vector.
-    n_components : int
-        Dimension of the state.
-    kind : {"lstm", "gru"}
-        The cell.
-    dropout : float
-        Share of the entries of word vectors left out in training.
-    seeds : pair of int
-        Of initialisation and dropout.
-    """
+    """The last state of an LSTM or a GRU over the words, the end mark included."""
 
     def __init__(
-        self,
-        n_words: int,
-        word_dim: int,
-        n_components: int,
-        kind: str = "lstm",
-        dropout: float = 0.0,
-        seeds: tuple[int, int] = (0, 0),
+        self, kind: str, n_words: int, word_dim: int, n_components: int, drop: Dropout
     ) -> None:
         super().__init__()
-        chance = torch.Generator().manual_seed(seeds[0])
-        self.words = own_table(n_words, word_dim, chance)
-        cell = RECURRENT[kind]
-        # Made without drawing from the global generator, then drawn from ours.
-        self.recurrent = cell(word_dim, n_components, batch_first=True, device="meta")
-        self.recurrent.to_empty(device="cpu")
-        for name, weight in self.recurrent.named_parameters():
-            if "weight_hh" in name:
-                # Orthogonal for each gate, as Kiros's code has it.
-                for part in weight.data.split(n_components):
-                    nn.init.orthogonal_(part, generator=chance)
-            elif "weight_ih" in name:
-                limit = math.sqrt(6 / (word_dim + n_components))
-                nn.init.uniform_(weight, -limit, limit, generator=chance)
-            else:
-                nn.init.zeros_(weight)
-        self.drop = Dropout(dropout, seeds[1])
+        self.words = nn.Embedding(n_words, word_dim, device="meta")
+        self.recurrent = RECURRENT[kind](word_dim, n_components, batch_first=True, device="meta")
+        self.drop = drop
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return the state behind the first end mark of each row."""
@@ -106,94 +57,102 @@ class RecurrentEncoder(nn.Module):
 
 
 class BagEncoder(nn.Module):
-    """The mean over the words of their rows.
+    """The mean of the words' vectors; dropout leaves out words."""
 
-    Parameters
-    ----------
-    n_words : int
-        Words in the vocabulary, the two special ones included.
-    word_dim : int
-        Dimension of a word's vector; where it is not ``n_components``, a matrix takes
-        the mean there.
-    n_components : int
-        Dimension of the space.
-    dropout : float
-        Share of the words of a caption left out in training.
-    seeds : pair of int
-        Of initialisation and dropout.
-    """
-
-    def __init__(
-        self,
-        n_words: int,
-        word_dim: int,
-        n_components: int,
-        dropout: float = 0.0,
-        seeds: tuple[int, int] = (0, 0),
-    ) -> None:
+    def __init__(self, n_words: int, word_dim: int, n_components: int, drop: Dropout) -> None:
         super().__init__()
-        chance = torch.Generator().manual_seed(seeds[0])
-        self.words = own_table(n_words, word_dim, chance)
+        self.words = nn.Embedding(n_words, word_dim, device="meta")
         self.project: nn.Module = nn.Identity()
         if word_dim != n_components:
-            self.project = own_linear(word_dim, n_components, seeds[0] + 1)
-        self.drop = Dropout(dropout, seeds[1])
+            self.project = nn.Linear(word_dim, n_components, device="meta")
+        self.drop = drop
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """Return the mean of each row's words; a row without words has the end mark's."""
         is_word = (numbers != END).float()
         is_word[:, 0] = is_word[:, 0].clamp_min(torch.finfo(torch.float32).tiny)
-        kept = self.drop(is_word)
-        # As weights of an embedding bag the words are never laid out side by side.
+        # As weights of an embedding bag, so that the words' vectors are never laid out.
         total = functional.embedding_bag(
-            numbers, self.words.weight, per_sample_weights=kept, mode="sum"
+            numbers, self.words.weight, per_sample_weights=self.drop(is_word), mode="sum"
         )
         return self.project(total / is_word.sum(dim=1, keepdim=True))
 
 
 class SentenceEncoder(nn.Module):
-    """A linear map of sentence embeddings that are computed beforehand.
+    """A linear map of sentence embeddings that are computed beforehand."""
 
-    Parameters
-    ----------
-    n_inputs : int
-        Width of a sentence embedding.
-    n_components : int
-        Dimension of the space.
-    dropout : float
-        Share of the inputs left out in training.
-    seeds : pair of int
-        Of initialisation and dropout.
-    """
-
-    def __init__(
-        self,
-        n_inputs: int,
-        n_components: int,
-        dropout: float = 0.0,
-        seeds: tuple[int, int] = (0, 0),
-    ) -> None:
+    def __init__(self, n_inputs: int, n_components: int, drop: Dropout) -> None:
         super().__init__()
-        self.project = own_linear(n_inputs, n_components, seeds[0])
-        self.drop = Dropout(dropout, seeds[1])
+        self.project = nn.Linear(n_inputs, n_components, device="meta")
+        self.drop = drop
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Return the mapped embeddings."""
         return self.project(self.drop(functional.normalize(embeddings)))
 
 
-class RankingLoss(nn.Module):
-    """The loss of a batch of pictures with a caption each, in both directions.
+def build_encoder(
+    kind: Any, n_inputs: int, word_dim: int, n_components: int, drop: Dropout | None = None
+) -> nn.Module:
+    """Return a text encoder without weights; ``n_inputs`` are words, or a sentence's width."""
+    drop = drop or Dropout()
+    if not isinstance(kind, str) or kind not in WORD_ENCODERS:
+        return SentenceEncoder(n_inputs, n_components, drop)
+    if kind == "bow":
+        return BagEncoder(n_inputs, word_dim, n_components, drop)
+    return RecurrentEncoder(kind, n_inputs, word_dim, n_components, drop)
 
-    Parameters
-    ----------
-    negatives : {"sum", "hardest", "softmax"}
-        The wrong ones that count: all, by a hinge each (Kiros et al. 2014); the worst
-        one alone (Faghri et al. 2018); all, by a softmax.
-    margin : float
-        By how much the right one must be nearer than a wrong one.
-    temperature : float
-        What cosines are divided by in the softmax.
+
+def encoder_of(kind: Any, weights: Mapping[str, np.ndarray], n_components: int) -> nn.Module:
+    """Return the text encoder with these weights, for prediction on the CPU."""
+    words = weights.get("words.weight")
+    n_inputs, word_dim = weights["project.weight"].T.shape if words is None else words.shape
+    encoder = build_encoder(kind, n_inputs, word_dim, n_components)
+    encoder.load_state_dict({k: torch.tensor(v) for k, v in weights.items()}, assign=True)
+    return encoder.eval().requires_grad_(False)
+
+
+def draw_weights(module: nn.Module, n_components: int, seed: int) -> None:
+    """Draw first weights: words' vectors small, states orthogonal, other matrices Glorot."""
+    rng = torch.Generator().manual_seed(seed)
+    module.to_empty(device="cpu")
+    for name, weight in module.named_parameters():
+        if weight.ndim == 1:
+            nn.init.zeros_(weight)
+        elif name == "words.weight":
+            nn.init.normal_(weight, std=0.1, generator=rng)
+        else:
+            # A recurrent cell's gates stand below each other; each is drawn on its own.
+            fill = nn.init.orthogonal_ if "weight_hh" in name else nn.init.xavier_uniform_
+            for gate in weight.data.split(n_components):
+                fill(gate, generator=rng)
+
+
+class JointNetwork(nn.Module):
+    """Images and captions into one space; ``text`` comes with its weights."""
+
+    def __init__(
+        self, n_features: int, n_components: int, text: nn.Module, seed: int, drop: Dropout
+    ) -> None:
+        super().__init__()
+        self.image = nn.Linear(n_features, n_components, device="meta")
+        draw_weights(self.image, n_components, seed)
+        self.text = text
+        self.drop = drop
+
+    def forward(
+        self, features: torch.Tensor, text: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the unit rows of images and of their captions."""
+        images = self.image(self.drop(functional.normalize(features)))
+        return functional.normalize(images), functional.normalize(self.text(text))
+
+
+class RankingLoss(nn.Module):
+    """The loss of a batch of images with a caption each, in both directions.
+
+    Wrong captions are all others, by a hinge each ("sum", Kiros et al. 2014) or by a
+    softmax, or the nearest one ("hardest", Faghri et al. 2018).
     """
 
     def __init__(self, negatives: str, margin: float, temperature: float) -> None:
@@ -203,85 +162,74 @@ class RankingLoss(nn.Module):
         self.temperature = temperature
 
     def forward(self, rows: tuple[torch.Tensor, torch.Tensor], owner: torch.Tensor) -> torch.Tensor:
-        """Return the loss: the sum of hinges, or the mean over the batch of a softmax.
+        """Return the sum of hinges, or the mean over the batch of a softmax.
 
-        Parameters
-        ----------
-        rows : pair of torch.Tensor of shape (n, n_components)
-            Unit rows of pictures and captions.
-        owner : torch.Tensor of shape (n,)
-            Which picture each row is of: captions of the same one are not wrong.
-
-        Returns
-        -------
-        torch.Tensor
-            A scalar.
+        ``owner`` is the image of each row: captions of the same image are not wrong.
         """
-        pictures, captions = rows
-        nearness = pictures @ captions.T
-        right = nearness.diagonal()
+        images, captions = rows
+        cosines = images @ captions.T
         same = owner[:, None] == owner[None, :]
         if self.negatives == "softmax":
-            same = same.fill_diagonal_(False)
-            logits = (nearness / self.temperature).masked_fill(same, -torch.inf)
-            where = torch.arange(len(logits), device=logits.device)
-            both = (
-                functional.cross_entropy(logits, where),
-                functional.cross_entropy(logits.T, where),
-            )
-            return both[0] + both[1]
-        wrong = nearness.masked_fill(same, -torch.inf) + self.margin
-        captions_lost = (wrong - right[:, None]).clamp_min(0)
-        pictures_lost = (wrong - right[None, :]).clamp_min(0)
+            logits = cosines / self.temperature
+            logits = logits.masked_fill(same.fill_diagonal_(False), -torch.inf)
+            own = torch.arange(len(logits), device=logits.device)
+            return functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)
+        right = cosines.diagonal()
+        wrong = cosines.masked_fill(same, -torch.inf) + self.margin
+        caption_costs = (wrong - right[:, None]).clamp_min(0)
+        image_costs = (wrong - right[None, :]).clamp_min(0)
         if self.negatives == "hardest":
-            total = captions_lost.amax(dim=1).sum() + pictures_lost.amax(dim=0).sum()
-        else:
-            total = captions_lost.sum() + pictures_lost.sum()
-        return total
+            return caption_costs.amax(dim=1).sum() + image_costs.amax(dim=0).sum()
+        return caption_costs.sum() + image_costs.sum()
 
 
-class Dropout(nn.Module):
-    """Dropout that draws from a generator of its own.
+@dataclass
+class CaptionRows:
+    """Images' features, what the text encoder takes for each caption, and its image's row."""
 
-    Parameters
-    ----------
-    rate : float
-        Share of the entries left out in training.
-    seed : int
-        Its seed.
-    """
+    features: np.ndarray
+    text: np.ndarray
+    owner: np.ndarray
 
-    def __init__(self, rate: float, seed: int) -> None:
-        super().__init__()
-        self.rate = rate
-        self.seed = seed
-        self._generator: torch.Generator | None = None
+    def __post_init__(self) -> None:
+        is_words = self.text.dtype.kind == "i"
+        self.lengths = (self.text != END).sum(axis=1) if is_words else None
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Leave out entries, and scale up the others."""
-        if not self.training or self.rate == 0:
-            return x
-        if self._generator is None or self._generator.device != x.device:
-            self._generator = torch.Generator(x.device).manual_seed(self.seed)
-        kept = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self._generator)
-        return x * kept.div_(1 - self.rate)
+    def texts(self, rows: np.ndarray) -> torch.Tensor:
+        """Return some captions, padded to the longest of them."""
+        text = self.text[rows]
+        if self.lengths is not None:
+            text = text[:, : self.lengths[rows].max() + 1]
+        return torch.from_numpy(np.ascontiguousarray(text))
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Generators can't be pickled or copied everywhere; it comes back from its seed.
-        return {**self.__dict__, "_generator": None}
+    def batch(self, rows: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Return some captions with their images, and the images' rows."""
+        owner = self.owner[rows]
+        features = torch.from_numpy(self.features[owner])
+        return {"features": features, "text": self.texts(rows)}, torch.from_numpy(owner)
 
 
-def own_linear(n_in: int, n_out: int, seed: int) -> nn.Linear:
-    """Return a linear layer as Glorot starts it, drawn without the global generator."""
-    chance = torch.Generator().manual_seed(seed)
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
-    nn.init.xavier_uniform_(layer.weight, generator=chance)
-    nn.init.zeros_(layer.bias)
-    return layer
+class CaptionBatches:
+    """Batches for skorch: every caption of the data set once a pass, with its image."""
 
+    def __init__(self, dataset: Dataset, batch_size: int, rows: CaptionRows, seed: int) -> None:
+        self.captions: Sequence[int] = dataset.X
+        self.batch_size = batch_size
+        self.rows = rows
+        self._rng = np.random.default_rng(seed)
 
-def own_table(n_rows: int, width: int, chance: torch.Generator) -> nn.Embedding:
-    """Return a table of small word vectors, drawn without the global generator."""
-    return nn.Embedding(
-        n_rows, width, _weight=torch.empty(n_rows, width).normal_(0, 0.1, generator=chance)
-    )
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self.captions) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
+        """Yield what the network takes and the rows of the images."""
+        order = self._rng.permutation(self.captions)
+        batches = []
+        for start in range(0, len(order), self.batch_size * _SORTED_TOGETHER):
+            pool = order[start : start + self.batch_size * _SORTED_TOGETHER]
+            if self.rows.lengths is not None:
+                pool = pool[np.argsort(self.rows.lengths[pool], kind="stable")]
+            batches += [pool[i : i + self.batch_size] for i in range(0, len(pool), self.batch_size)]
+        for i in self._rng.permutation(len(batches)):
+            yield self.rows.batch(batches[i])

@@ -1,12 +1,16 @@
-"""The estimator that learns a space in which pictures lie beside their captions."""
+"""The estimator that learns a space in which images lie beside their captions."""
 
+import os
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.base import (
+    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
@@ -14,103 +18,121 @@ from sklearn.base import (
 from sklearn.utils import Bunch, Tags, check_random_state, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch import NeuralNet
+from skorch.callbacks import GradientNormClipping, ProgressBar
 
 from sklearn_memorability._torch import draw_seeds, resolve_device
 from sklearn_memorability._training import (
-    OPTIMIZERS,
     hold_out,
+    optimizer_settings,
+    silence,
+    stop_early,
     train,
 )
-from sklearn_memorability.captions._batches import CaptionRows
-from sklearn_memorability.captions._language import Language, numbered
-from sklearn_memorability.captions._net import CAPTIONS_AT_A_TIME, build_net, unit
+from sklearn_memorability.captions._files import (
+    not_an_embedding,
+    read_embedding,
+    read_kiros,
+    read_vsepp,
+    write_embedding,
+)
+from sklearn_memorability.captions._network import (
+    WORD_ENCODERS,
+    CaptionBatches,
+    CaptionRows,
+    Dropout,
+    JointNetwork,
+    RankingLoss,
+    build_encoder,
+    draw_weights,
+    encoder_of,
+)
 from sklearn_memorability.captions._recall import caption_recall
-from sklearn_memorability.captions._stored import StoredEmbedding
-from sklearn_memorability.captions._text import (
-    build_text_side,
-    on_cpu,
-    set_word_vectors,
-)
 from sklearn_memorability.captions._words import (
+    FIRST_WORD,
     TOKENIZERS,
-    Tokenizer,
     as_captions,
+    count_words,
+    embed_sentences,
+    find_vectors,
+    number_words,
+    takes_words,
 )
 
+BUNDLED = ("flickr8k",)
 
-class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, StoredEmbedding):
-    """A joint space of pictures and captions, learned from pairs of them.
+# Kiros et al.: gradients longer than this are scaled down to it.
+_MAX_GRAD_NORM = 2.0
+_PATIENCE = 5
+_WORD_DIM = 300
+_CAPTIONS_AT_A_TIME = 512
+_LEAST_NORM = 1e-12
+# Parameters that a file leaves out: it can't hold them, or they are of this machine.
+_NOT_IN_FILES = {"text_encoder", "word_vectors", "network", "random_state", "device"}
+_KIROS_NETWORK = {"backbone": "vgg19", "layer": "fc7", "preprocessing": "caffe"}
 
-    A picture's feature x is projected to x W + b, with x of unit norm, and a caption is
-    encoded from its words; both are scaled to unit norm, and training brings a picture
-    nearer to its own captions than to others' (Kiros et al. 2014 [1]_). The projected
-    feature is what section 2.1 of Squalli-Houssaini et al. (2018) calls the feature from
-    image captioning.
+
+class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A joint space of images and captions, learned from pairs of them.
+
+    An image's feature x, scaled to unit norm, is projected to x W + b. A caption is
+    encoded from its words. Both are scaled to unit norm, and training moves an image
+    nearer to its own captions than to those of other images (Kiros et al. 2014 [1]_).
+    The projected feature is the "IC feature" of section 2.1 of Squalli-Houssaini et al.
+    (2018).
 
     Parameters
     ----------
     n_components : int, default=1024
         Dimension of the space (the paper's).
     text_encoder : {"lstm", "gru", "bow"}, str, or sentence model, default="lstm"
-        The language side: the last state of an LSTM (the paper's text) or of a GRU (the
-        code that Kiros et al. released) over the words; the mean of the words' vectors,
-        which trains many times faster; ``"sentence:NAME"``, a model of
-        sentence-transformers (extra ``sentences``) with a linear map behind; or any
-        object with ``encode``, or function, from a list of strings to one row each.
+        What encodes captions.
+
+        - ``"lstm"`` (the paper's text) and ``"gru"`` (the code of Kiros et al.): the last
+          state of a recurrent network over the words.
+        - ``"bow"``: the mean of the words' vectors. It trains many times faster.
+        - ``"sentence:NAME"``: a model of sentence-transformers (extra ``sentences``),
+          followed by a linear map that is trained.
+        - An object with ``encode``, or a function, from a list of strings to one row
+          each, followed by a linear map that is trained.
     word_vectors : mapping of str to array-like or gensim KeyedVectors, optional
-        Where the vectors of known words start, such as word2vec's or GloVe's; they are
-        trained on. Their length takes the place of ``word_dim``.
-    word_dim : int, default=300
-        Length of the vectors of words.
-    tokenizer : {"words", "words_and_pairs", "words_and_marks"} or callable, default="words"
-        What captions are cut into: lower-cased words; these and every two that stand
-        side by side (for ``"bow"``, which else knows no order); words and marks; or what
-        a function from a string to a list of strings says.
-    max_words : int, optional
-        How many words to know, the most frequent. None is all.
+        First vectors of known words, such as word2vec's or GloVe's; training changes
+        them. Without them, vectors have 300 numbers (``n_components`` for ``"bow"``).
+    tokenizer : {"words", "words_and_marks"}, default="words"
+        How captions are split: into lower-cased words, or into these and punctuation
+        marks.
     min_count : int, default=1
-        How often a word must be in the captions to be known.
+        How often a word must be in the captions to be in the vocabulary.
     margin : float, default=0.2
-        By how much the own caption's cosine must be above another's.
+        By how much the cosine with the own caption must exceed that with another one.
     negatives : {"sum", "hardest", "softmax"}, default="sum"
-        Which others of a batch count: all, by a hinge each [1]_; the nearest alone
-        [2]_; all, by a softmax of the cosines over ``temperature``. Captions of the same
-        picture are never taken for wrong ones.
+        The loss over the other captions, and the other images, of a batch: a hinge for
+        each [1]_; a hinge for the nearest one [2]_; or a softmax of all cosines divided
+        by ``temperature``. Captions of the same image never count as wrong.
     temperature : float, default=0.05
-        What ``negatives="softmax"`` divides cosines by.
+        Divides the cosines with ``negatives="softmax"``.
     dropout : float in [0, 1), default=0.0
-        Share of a picture's features left out in training.
+        Share of an image's features left out in training.
     text_dropout : float in [0, 1), default=0.0
-        Share of what the language side is given left out in training: entries of the
-        words' vectors, of a sentence embedding, or, for ``"bow"``, words.
-    optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
-        The optimiser.
+        Share of the text encoder's input left out in training: of the entries of word
+        vectors or sentence embeddings; with ``"bow"``, of the words.
     lr : float, default=2e-4
-        Learning rate.
-    weight_decay : float, default=0.0
-        The optimiser's weight decay.
+        Learning rate of Adam.
     batch_size : int, default=128
         Captions a batch.
     max_epochs : int, default=15
-        Passes over the captions at the most.
-    max_grad_norm : float, optional, default=2.0
-        Gradients longer than this are scaled down to it.
-    early_stopping : bool, default=True
-        Whether to hold out ``validation_fraction`` of the pictures, to stop when the sum
-        of the recalls on them has not risen for ``patience`` epochs, and to restore the
-        weights of the best epoch.
-    validation_fraction : float in (0, 1), default=0.1
-        Share of the pictures to hold out.
-    patience : int, default=5
-        Epochs without improvement until training stops.
+        Most passes over the captions.
+    early_stopping : bool or float in (0, 1), default=True
+        Share of the images to hold out; True is 0.1. Training stops when the sum of the
+        recalls on them has not risen for 5 epochs, and the best epoch's weights are
+        kept. False trains on all images for ``max_epochs``.
     network : str or mapping, optional
-        Which features ``fit`` is given: the parameters of
-        :class:`~sklearn_memorability.features.ImageFeatures` that made them, such as
-        ``{"backbone": "vgg16", "layer": "fc7"}``, or a backbone's name. It is kept with
-        the embedding, so that :class:`~sklearn_memorability.features.CaptionEmbedding`
-        runs the same network; it changes nothing in ``fit``.
+        The parameters of :class:`~sklearn_memorability.features.ImageFeatures` that made
+        the features, such as ``{"backbone": "vgg16", "layer": "fc7"}``, or the
+        backbone's name. ``fit`` does not use it; it tells
+        :class:`~sklearn_memorability.features.CaptionEmbedding` which network to run.
     random_state : int, RandomState instance or None, default=None
-        Seeds initialisation, shuffling, dropout and what is held out.
+        Seeds the first weights, shuffling, dropout and the choice of held-out images.
     device : str, torch.device or None, default=None
         Where to train. None takes the best there is: CUDA, MPS, then the CPU.
     verbose : int, default=0
@@ -119,29 +141,27 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     Attributes
     ----------
     image_weights_ : numpy.ndarray of shape (n_features_in_, n_components_)
-        W of the picture side.
+        The projection W of images.
     image_bias_ : numpy.ndarray of shape (n_components_,)
         Its b.
+    text_weights_ : dict of str to numpy.ndarray, or None
+        The text encoder's weights; None if only the images' projection was loaded.
+    vocabulary_ : dict of str to int, or None
+        The number of each known word, from 2 on; 0 is the end of a caption and 1 any
+        other word. None with a sentence model.
     n_components_ : int
         Dimension of the space.
-    vocabulary_ : dict of str to int
-        The number of each known word; 0 is the end and 1 any unknown word. None with a
-        sentence model, or if only the picture side is there.
-    text_side_ : torch.nn.Module or None
-        The language side, on the CPU.
     network_ : dict or None
-        What ``network`` said, as parameters of ``ImageFeatures``.
-    history_ : skorch.history.History
-        Loss and duration of each epoch; ``"valid_recall"``, the sum of six recalls in
-        percent, with ``early_stopping``.
-    device_ : torch.device
-        Where it was trained.
+        ``network``, as parameters of ``ImageFeatures``.
+    history_ : list of dict
+        For each epoch: ``"train_loss"``, ``"dur"`` in seconds and, with
+        ``early_stopping``, ``"valid_recall"``, the sum of six recalls in percent.
     n_features_in_ : int
-        Width of the pictures' features.
+        Width of the images' features.
 
     See Also
     --------
-    sklearn_memorability.features.CaptionEmbedding : From pictures to this space.
+    sklearn_memorability.features.CaptionEmbedding : From images to this space.
     load_embedding : An embedding that comes with the package, or a file.
 
     References
@@ -155,14 +175,14 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     --------
     >>> import numpy as np
     >>> from sklearn_memorability.captions import VisualSemanticEmbedding
-    >>> chance = np.random.default_rng(0)
-    >>> kinds = chance.integers(2, size=200)
-    >>> X = chance.normal(size=(200, 8)) + 3 * np.eye(2, 8)[kinds]
-    >>> captions = [["a dog runs", "the dog"] if kind else ["a red car"] for kind in kinds]
+    >>> rng = np.random.default_rng(0)
+    >>> is_dog = rng.integers(2, size=200)
+    >>> X = rng.normal(size=(200, 8)) + 3 * np.eye(2, 8)[is_dog]
+    >>> captions = [["a dog runs", "the dog"] if dog else ["a red car"] for dog in is_dog]
     >>> space = VisualSemanticEmbedding(16, text_encoder="bow", lr=0.01, random_state=0)
     >>> space = space.fit(X, captions)
     >>> cosines = space.transform(X[:5]) @ space.transform_captions(["a car", "a dog"]).T
-    >>> bool((cosines.argmax(axis=1) == kinds[:5]).all())
+    >>> bool((cosines.argmax(axis=1) == is_dog[:5]).all())
     True
     """
 
@@ -170,24 +190,17 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "text_encoder": [str, HasMethods(["encode"]), callable],
         "word_vectors": [HasMethods(["__contains__", "__getitem__"]), None],
-        "word_dim": [Interval(Integral, 1, None, closed="left")],
-        "tokenizer": [StrOptions(set(TOKENIZERS)), callable],
-        "max_words": [Interval(Integral, 1, None, closed="left"), None],
+        "tokenizer": [StrOptions(set(TOKENIZERS))],
         "min_count": [Interval(Integral, 1, None, closed="left")],
         "margin": [Interval(Real, 0, None, closed="left")],
         "negatives": [StrOptions({"sum", "hardest", "softmax"})],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "text_dropout": [Interval(Real, 0, 1, closed="left")],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", Interval(Real, 0, 1, closed="neither")],
         "network": [str, Mapping, None],
         "random_state": ["random_state"],
         "device": [str, torch.device, None],
@@ -200,24 +213,17 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         *,
         text_encoder: Any = "lstm",
         word_vectors: Any = None,
-        word_dim: int = 300,
-        tokenizer: str | Tokenizer = "words",
-        max_words: int | None = None,
+        tokenizer: str = "words",
         min_count: int = 1,
         margin: float = 0.2,
         negatives: str = "sum",
         temperature: float = 0.05,
         dropout: float = 0.0,
         text_dropout: float = 0.0,
-        optimizer: str = "adam",
         lr: float = 2e-4,
-        weight_decay: float = 0.0,
         batch_size: int = 128,
         max_epochs: int = 15,
-        max_grad_norm: float | None = 2.0,
-        early_stopping: bool = True,
-        validation_fraction: float = 0.1,
-        patience: int = 5,
+        early_stopping: bool | float = True,
         network: str | Mapping[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str | torch.device | None = None,
@@ -226,24 +232,17 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.n_components = n_components
         self.text_encoder = text_encoder
         self.word_vectors = word_vectors
-        self.word_dim = word_dim
         self.tokenizer = tokenizer
-        self.max_words = max_words
         self.min_count = min_count
         self.margin = margin
         self.negatives = negatives
         self.temperature = temperature
         self.dropout = dropout
         self.text_dropout = text_dropout
-        self.optimizer = optimizer
         self.lr = lr
-        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.max_grad_norm = max_grad_norm
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
         self.network = network
         self.random_state = random_state
         self.device = device
@@ -251,14 +250,14 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn the space from pictures and their captions.
+        """Learn the space from images and their captions.
 
         Parameters
         ----------
-        X : array-like of shape (n_pictures, n_features)
-            The pictures' features.
-        y : sequence of n_pictures str or sequences of str
-            The caption of each picture, or its captions.
+        X : array-like of shape (n_images, n_features)
+            The images' features.
+        y : sequence of n_images str or sequences of str
+            The caption of each image, or its captions.
 
         Returns
         -------
@@ -268,69 +267,135 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Raises
         ------
         ValueError
-            If a parameter is out of range, ``X`` is not finite, a picture has no
-            caption, no word has a vector in ``word_vectors``, or training diverges.
+            If a parameter is out of range, ``X`` is not finite, an image has no caption,
+            no word has a vector in ``word_vectors``, or training diverges.
         ImportError
-            If ``"sentence:NAME"`` is asked for and sentence-transformers is missing.
+            If ``text_encoder="sentence:NAME"`` and sentence-transformers is missing.
         """
+        kind = self.text_encoder
+        if takes_words(kind) and kind not in WORD_ENCODERS:
+            raise ValueError(
+                f"text_encoder={kind!r} is not one of 'lstm', 'gru', 'bow', 'sentence:NAME' or a "
+                "sentence model."
+            )
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
         texts, owner = as_captions(y, len(X))
-        device = resolve_device(self.device)
-        *seeds, split_seed = draw_seeds(check_random_state(self.random_state), 6)
-        held = np.array([], dtype=np.int64)
+        # Seeds of the text encoder's weights and dropout, the images', shuffling, the split.
+        seeds = draw_seeds(check_random_state(self.random_state), 6)
+        is_held = np.zeros(len(texts), dtype=bool)
         if self.early_stopping:
-            _, held = hold_out(len(X), None, self.validation_fraction, split_seed)
-        is_held = np.isin(owner, held)
+            share = 0.1 if self.early_stopping is True else float(self.early_stopping)
+            is_held = np.isin(owner, hold_out(len(X), None, share, seeds[5])[1])
 
-        language = Language(self, [t for t, out in zip(texts, is_held, strict=True) if not out])
-        text, lengths = language.encode(texts)
-        side = build_text_side(
-            self.text_encoder,
-            n_inputs=language.n_inputs(text),
-            word_dim=language.word_dim,
-            n_components=self.n_components,
-            dropout=self.text_dropout,
-            seeds=(seeds[0], seeds[1]),
+        vocabulary: dict[str, int] | None = None
+        vectors: dict[int, np.ndarray] = {}
+        word_dim = self.n_components if kind == "bow" else _WORD_DIM
+        if takes_words(kind):
+            learned = [text for text, held in zip(texts, is_held, strict=True) if not held]
+            vocabulary = count_words(learned, self.tokenizer, self.min_count)
+            n_inputs = len(vocabulary) + FIRST_WORD
+            text = number_words(texts, self.tokenizer, vocabulary)
+            if self.word_vectors is not None:
+                vectors = find_vectors(self.word_vectors, vocabulary)
+                word_dim = len(next(iter(vectors.values())))
+        else:
+            text = embed_sentences(kind, texts)
+            n_inputs = text.shape[1]
+        encoder = build_encoder(
+            kind, n_inputs, word_dim, self.n_components, Dropout(self.text_dropout, seeds[1])
         )
-        if language.vectors is not None:
-            set_word_vectors(side, *language.vectors)
-        rows = CaptionRows(X, text, owner, lengths)
-        # Until the new network is trained there is none: whoever interrupts a refit
-        # finds an unfitted estimator.
+        draw_weights(encoder, self.n_components, seeds[0])
+        if vectors:
+            _set_words(encoder, vectors)
+        # Whoever interrupts a refit finds an unfitted estimator, not one of two halves.
         self.__dict__.pop("image_weights_", None)
-        net = build_net(self, side, rows, np.flatnonzero(is_held), seeds[2:], device)
-        places = np.flatnonzero(~is_held)
-        train(net, places, owner[places])
+        net = self._train(encoder, CaptionRows(X, text, owner), is_held, seeds[2:5])
 
-        fitted: Any = on_cpu(net.module_)
-        self._set_state(
-            image_weights=fitted.image.weight.numpy().T.copy(),
-            image_bias=fitted.image.bias.numpy().copy(),
-            text_side=fitted.text,
-            vocabulary=language.vocabulary,
-            network=self.network,
+        weights = {k: v.numpy(force=True).copy() for k, v in net.module_.state_dict().items()}
+        self._set_space(
+            image_weights=np.ascontiguousarray(weights.pop("image.weight").T),
+            image_bias=weights.pop("image.bias"),
+            text_weights={k.removeprefix("text."): v for k, v in weights.items()},
+            vocabulary=vocabulary,
         )
-        self._sentence_model = language.sentence_model
-        self.history_ = net.history
-        self.device_ = device
+        self.history_ = [
+            {k: float(epoch[k]) for k in ("train_loss", "valid_recall", "dur") if k in epoch}
+            for epoch in net.history
+        ]
         return self
 
+    def _train(
+        self,
+        encoder: torch.nn.Module,
+        rows: CaptionRows,
+        is_held: np.ndarray,
+        seeds: Sequence[int],
+    ) -> NeuralNet:
+        """Return the trained skorch net; the captions held out judge its epochs."""
+        device = resolve_device(self.device)
+        weights_seed, dropout_seed, shuffle_seed = seeds
+        held, learned = np.flatnonzero(is_held), np.flatnonzero(~is_held)
+
+        def valid_recall(net: NeuralNet) -> float:
+            images, owner = np.unique(rows.owner[held], return_inverse=True)
+            module = net.module_.eval()
+            with torch.inference_mode():
+                X = torch.from_numpy(rows.features[images]).to(net.device)
+                image = module.image(torch.nn.functional.normalize(X)).cpu().numpy()
+                text = [
+                    module.text(rows.texts(held[part]).to(net.device)).cpu().numpy()
+                    for part in gen_batches(len(held), _CAPTIONS_AT_A_TIME)
+                ]
+            return caption_recall(_unit(image), _unit(np.concatenate(text)), owner).sum
+
+        callbacks: list[Any] = [("clip", GradientNormClipping(_MAX_GRAD_NORM))]
+        if len(held):
+            callbacks += stop_early("valid_recall", valid_recall, _PATIENCE)
+        if self.verbose:
+            callbacks.append(("progress", ProgressBar()))
+        net = NeuralNet(
+            JointNetwork,
+            module__n_features=rows.features.shape[1],
+            module__n_components=self.n_components,
+            module__text=encoder,
+            module__seed=weights_seed,
+            module__drop=Dropout(self.dropout, dropout_seed),
+            criterion=RankingLoss,
+            criterion__negatives=self.negatives,
+            criterion__margin=self.margin,
+            criterion__temperature=self.temperature,
+            lr=self.lr,
+            **optimizer_settings("adam", device),
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            iterator_train=CaptionBatches,
+            iterator_train__rows=rows,
+            iterator_train__seed=shuffle_seed,
+            train_split=None,
+            callbacks=callbacks,
+            verbose=self.verbose,
+            **silence(self.verbose),
+            device=str(device),
+        )
+        train(net, learned, rows.owner[learned])
+        return net
+
     def transform(self, X: Any) -> np.ndarray:
-        """Project pictures into the space.
+        """Project images into the space.
 
         Parameters
         ----------
-        X : array-like of shape (n_pictures, n_features)
-            The pictures' features.
+        X : array-like of shape (n_images, n_features)
+            The images' features.
 
         Returns
         -------
-        numpy.ndarray of shape (n_pictures, n_components_), float32
+        numpy.ndarray of shape (n_images, n_components_), float32
             Unit rows.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return unit(unit(X) @ self.image_weights_ + self.image_bias_)
+        return _unit(_unit(X) @ self.image_weights_ + self.image_bias_)
 
     def transform_captions(self, captions: Sequence[str]) -> np.ndarray:
         """Encode captions into the space.
@@ -348,78 +413,80 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Raises
         ------
         ValueError
-            If the embedding has no language side, or something is not a caption.
+            If the embedding has no text encoder, or something is not a caption.
         """
         check_is_fitted(self)
-        if self.text_side_ is None:
+        if self.text_weights_ is None:
             raise ValueError(
-                "This embedding has no language side: only its projection of pictures was "
-                "loaded. from_kiros reads the words from the .dictionary.pkl beside the arrays, "
+                "This embedding has no text encoder: only its projection of images was loaded. "
+                "from_kiros reads the words from the .dictionary.pkl beside the arrays, "
                 "from_vsepp takes vocabulary=, and load takes text_encoder=."
             )
         texts, _ = as_captions(captions, len(captions))
         if not texts:
             return np.empty((0, self.n_components_), dtype=np.float32)
         if self.vocabulary_ is None:
-            text = self._get_sentence_model()(texts)
+            text = embed_sentences(self.text_encoder, texts)
         else:
-            text = self._numbers(texts)
-        parts = []
-        for part in gen_batches(len(texts), CAPTIONS_AT_A_TIME):
-            with torch.inference_mode():
-                parts.append(self.text_side_(torch.from_numpy(text[part])).numpy())
-        return unit(np.concatenate(parts))
+            text = number_words(texts, self.tokenizer, self.vocabulary_, self._prefix)
+        encoder = encoder_of(self.text_encoder, self.text_weights_, self.n_components_)
+        with torch.inference_mode():
+            parts = [
+                encoder(torch.from_numpy(text[part])).numpy()
+                for part in gen_batches(len(texts), _CAPTIONS_AT_A_TIME)
+            ]
+        return _unit(np.concatenate(parts))
 
     def rank(self, X: Any, captions: Sequence[str], k: int | None = None) -> np.ndarray:
-        """Order captions for each picture.
+        """Order captions for each image.
 
         Parameters
         ----------
-        X : array-like of shape (n_pictures, n_features)
-            The pictures' features.
+        X : array-like of shape (n_images, n_features)
+            The images' features.
         captions : sequence of n_captions str
             The candidates.
         k : int, optional
-            How many to return for each picture. None is all.
+            How many to return for each image. None is all.
 
         Returns
         -------
-        numpy.ndarray of shape (n_pictures, k), int64
+        numpy.ndarray of shape (n_images, k), int64
             Indices into ``captions``, the nearest first.
         """
-        nearness = self.transform(X) @ self.transform_captions(captions).T
-        return np.argsort(-nearness, axis=1, kind="stable")[:, :k]
+        cosines = self.transform(X) @ self.transform_captions(captions).T
+        return np.argsort(-cosines, axis=1, kind="stable")[:, :k]
 
     def recall(self, X: Any, captions: Any, k: Sequence[int] = (1, 5, 10)) -> Bunch:
-        """Recall at k of pictures finding their captions and captions their pictures.
+        """Recall at k of captions by images and of images by captions.
 
         Parameters
         ----------
-        X : array-like of shape (n_pictures, n_features)
-            The pictures' features.
-        captions : sequence of n_pictures str or sequences of str
-            The captions of each picture.
+        X : array-like of shape (n_images, n_features)
+            The images' features.
+        captions : sequence of n_images str or sequences of str
+            The captions of each image.
         k : sequence of int, default=(1, 5, 10)
-            How many of the nearest are looked at.
+            How many of the nearest count.
 
         Returns
         -------
         sklearn.utils.Bunch
             See :func:`~sklearn_memorability.captions.caption_recall`.
         """
-        pictures = self.transform(X)
-        texts, owner = as_captions(captions, len(pictures))
-        return caption_recall(pictures, self.transform_captions(texts), owner, k)
+        images = self.transform(X)
+        texts, owner = as_captions(captions, len(images))
+        return caption_recall(images, self.transform_captions(texts), owner, k)
 
     def score(self, X: Any, y: Any) -> float:
         """Return the mean of the recalls at 1, 5 and 10 in both directions.
 
         Parameters
         ----------
-        X : array-like of shape (n_pictures, n_features)
-            The pictures' features.
-        y : sequence of n_pictures str or sequences of str
-            The captions of each picture.
+        X : array-like of shape (n_images, n_features)
+            The images' features.
+        y : sequence of n_images str or sequences of str
+            The captions of each image.
 
         Returns
         -------
@@ -428,13 +495,194 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         return self.recall(X, y).sum / 600
 
-    def _numbers(self, texts: Sequence[str]) -> np.ndarray:
-        vocabulary: Any = self.vocabulary_
-        return numbered(texts, self.tokenizer, vocabulary, self._prefix)[0]
+    def save(self, path: str | os.PathLike[str], dtype: str = "float32") -> None:
+        """Write the fitted embedding to a file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, ending in ``.safetensors``. It is written as a whole or not at all.
+        dtype : {"float32", "float16"}, default="float32"
+            Precision of the weights; ``"float16"`` halves the file and changes cosines
+            in the fourth digit.
+        """
+        check_is_fitted(self)
+        if dtype not in {"float32", "float16"}:
+            raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float16'.")
+        parameters = {k: v for k, v in self.get_params(False).items() if k not in _NOT_IN_FILES}
+        parameters["network"] = self.network_
+        if isinstance(self.text_encoder, str):
+            parameters["text_encoder"] = self.text_encoder
+        write_embedding(
+            path,
+            parameters,
+            {
+                "image_weights": self.image_weights_.astype(dtype),
+                "image_bias": self.image_bias_.astype(dtype),
+                "text_weights": self.text_weights_
+                and {k: v.astype(dtype) for k, v in self.text_weights_.items()},
+                "vocabulary": self.vocabulary_,
+                "prefix": self._prefix,
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], text_encoder: Any = None) -> Self:
+        """Read an embedding from a file that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        text_encoder : sentence model, optional
+            The sentence model that the embedding was fitted with, if that was an object
+            or a function, which files can't hold. Without it the embedding transforms
+            images only.
+
+        Returns
+        -------
+        VisualSemanticEmbedding
+            Fitted.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is damaged, or another kind of file.
+        """
+        parameters, space = read_embedding(path)
+        try:
+            if "text_encoder" not in parameters:
+                if text_encoder is None:
+                    space["text_weights"] = None
+                else:
+                    parameters["text_encoder"] = text_encoder
+            embedding = cls(**parameters)
+            embedding._validate_params()
+            embedding._set_space(**space)
+        except (KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
+            raise not_an_embedding(path, error) from error
+        return embedding
+
+    @classmethod
+    def from_kiros(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the embedding that Kiros et al. released.
+
+        Its images' features are fc7 of Caffe's VGG19: ``VGGFeatures(depth=19,
+        preprocessing="caffe", weights=FILE)`` with FILE converted from Caffe.
+        torchvision's own VGG19 was trained anew and does not fit.
+
+        Parameters
+        ----------
+        path : str or path-like
+            ``X.npz`` of ``vse.zip`` [1]_. Its words are read from
+            ``X.npz.dictionary.pkl`` beside it, if that is there; the pickle is parsed,
+            never run.
+
+        Returns
+        -------
+        VisualSemanticEmbedding
+            Fitted; from 4096 features to 1024 components.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is damaged, or another kind of file.
+
+        References
+        ----------
+        .. [1] https://www.cs.toronto.edu/~rkiros/models/vse.zip
+        """
+        return cls._released(read_kiros(path), _KIROS_NETWORK)
+
+    @classmethod
+    def from_vsepp(
+        cls,
+        path: str | os.PathLike[str],
+        vocabulary: Mapping[str, int] | None = None,
+        network: str | Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Read a checkpoint of VSE++ (Faghri et al. 2018).
+
+        Parameters
+        ----------
+        path : str or path-like
+            The checkpoint, ``model_best.pth.tar``.
+        vocabulary : mapping of str to int, optional
+            ``word2idx`` of the vocabulary released beside it, with ``"<start>"``,
+            ``"<end>"`` and ``"<unk>"``. Without it the embedding transforms images only.
+        network : str or mapping, optional
+            The network whose features it takes, as for the constructor.
+
+        Returns
+        -------
+        VisualSemanticEmbedding
+            Fitted.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is damaged, or another kind of file.
+        """
+        return cls._released(read_vsepp(path, vocabulary), network)
+
+    @classmethod
+    def _released(cls, space: dict[str, Any], network: Any) -> Self:
+        embedding = cls(
+            space["image_weights"].shape[1],
+            text_encoder="gru",
+            tokenizer="words_and_marks",
+            network=network,
+        )
+        embedding._set_space(**space)
+        return embedding
+
+    def _set_space(
+        self,
+        *,
+        image_weights: np.ndarray,
+        image_bias: np.ndarray,
+        text_weights: dict[str, np.ndarray] | None = None,
+        vocabulary: dict[str, int] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """Set the fitted attributes; a ValueError, RuntimeError or KeyError if they don't fit."""
+        if image_weights.ndim != 2 or image_bias.shape != image_weights.shape[1:]:
+            raise ValueError(f"its projection has shapes {image_weights.shape}, {image_bias.shape}")
+        if text_weights is not None:
+            encoder_of(self.text_encoder, text_weights, len(image_bias))
+            if takes_words(self.text_encoder) != (vocabulary is not None):
+                raise ValueError("its vocabulary and its text encoder don't go together")
+            n_words = len(text_weights.get("words.weight", ()))
+            if not all(
+                isinstance(n, int) and FIRST_WORD <= n < n_words
+                for n in (vocabulary or {}).values()
+            ):
+                raise ValueError(f"its words have numbers beyond its {n_words} vectors")
+        self.image_weights_ = image_weights
+        self.image_bias_ = image_bias
+        self.n_features_in_, self.n_components_ = image_weights.shape
+        self.text_weights_ = text_weights
+        self.vocabulary_ = vocabulary
+        # Words in front of every caption.
+        self._prefix = list(prefix)
+        network = {"backbone": self.network} if isinstance(self.network, str) else self.network
+        self.network_ = None if network is None else dict(network)
 
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if isinstance(state["device"], torch.device):
+            state["device"] = str(state["device"])
+        return state
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "image_weights_")
@@ -444,3 +692,56 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def load_embedding(embedding: str | os.PathLike[str]) -> VisualSemanticEmbedding:
+    """Load an embedding: one that comes with the package, or a file.
+
+    Parameters
+    ----------
+    embedding : "flickr8k", str or path-like
+        The bundled embedding (its data, licence and recall are in
+        ``docs/captions.md``), or a file that :meth:`VisualSemanticEmbedding.save` wrote.
+
+    Returns
+    -------
+    VisualSemanticEmbedding
+        Fitted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, or of another kind.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.captions import load_embedding
+    >>> embedding = load_embedding("flickr8k")
+    >>> embedding.transform_captions(["A dog runs on the grass."]).shape
+    (1, 1024)
+    """
+    if embedding in BUNDLED:
+        folder = resources.files("sklearn_memorability.captions") / "data"
+        with resources.as_file(folder / f"{embedding}.safetensors") as path:
+            return VisualSemanticEmbedding.load(path)
+    if not Path(embedding).suffix:
+        raise FileNotFoundError(
+            f"embedding={os.fspath(embedding)!r} is neither a bundled one ({', '.join(BUNDLED)}) "
+            "nor a file."
+        )
+    return VisualSemanticEmbedding.load(embedding)
+
+
+def _set_words(encoder: Any, vectors: dict[int, np.ndarray]) -> None:
+    """Give known words their vectors, scaled as the drawn ones are."""
+    table = np.stack(list(vectors.values()))
+    scaled = torch.from_numpy(table * (0.1 / max(float(table.std()), _LEAST_NORM)))
+    with torch.no_grad():
+        encoder.words.weight[torch.tensor(list(vectors))] = scaled
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Scale rows to unit length; a row of zeros stays one."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _LEAST_NORM)

@@ -1,8 +1,8 @@
-"""Pictures in the joint space of pictures and captions: the paper's IC features."""
+"""Images in the joint space of images and captions: the paper's IC features."""
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,22 +14,19 @@ from torch import nn
 
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._extractor import ImageExtractor
-from sklearn_memorability.features._joint_space import ClipSpace, JointSpace, open_embedding
+from sklearn_memorability.features._joint_space import ClipSpace, is_name, open_embedding
 from sklearn_memorability.images import as_image_list
 
-# Floor of a norm: a row of zeros stays one.
-_TINY = 1e-12
-# Pictures that are compared with all captions at a time.
-_COMPARED = 256
+_IMAGES_AT_A_TIME = 256
 
 
 class CaptionEmbedding(ImageExtractor):
-    """Pictures in a joint space of pictures and captions: the paper's IC features.
+    """Images in a joint space of images and captions: the paper's IC features.
 
-    Section 2.1 of Squalli-Houssaini et al. (2018): a network's feature of a picture is
-    projected into a space in which pictures lie near the captions that describe them
-    [2]_. In the paper that takes VGG19's 4096 features to 1024; here, the network is the
-    one that the embedding was learned on.
+    Section 2.1 of Squalli-Houssaini et al. (2018) [1]_: a network's feature of an image is
+    projected into a space in which images lie near the captions that describe them [2]_.
+    The paper projects VGG19's 4096 features to 1024. This transformer runs the network
+    that the embedding was learned on.
 
     Parameters
     ----------
@@ -42,36 +39,31 @@ class CaptionEmbedding(ImageExtractor):
         - A fitted :class:`~sklearn_memorability.captions.VisualSemanticEmbedding`, or
           another object with its ``transform``, ``transform_captions``,
           ``n_features_in_``, ``n_components_`` and ``network_``. It is used as it is:
-          ``sklearn.base.clone`` of this transformer keeps it fitted. Where it is a value
-          of a search's grid, wrap it in ``sklearn.frozen.FrozenEstimator``.
+          ``sklearn.base.clone`` of this transformer keeps it fitted. In the grid of a
+          search, wrap it in ``sklearn.frozen.FrozenEstimator``.
         - ``"clip:MODEL/PRETRAINED"``, a CLIP model of open_clip (extra ``clip``).
-    backbone : str or torch.nn.Module, optional
-        The network, as in :class:`ImageFeatures`. It is needed where an embedding of
-        your own does not say which one it was learned on.
+    backbone : str, optional
+        The network's name, as in :class:`ImageFeatures`. Only an embedding that does not
+        tell its network (``network_`` is None) needs it. For a network of your own, give
+        the embedding ``network={"backbone": module, "preprocessing": function}``.
     with_cnn : bool, default=False
-        Whether the network's own features stand in front of the projected ones, for a
-        model of two branches: one decoding and one pass give both.
+        Whether to put the network's own features in front of the projected ones, for a
+        model of two branches. Each image is decoded once, and passes the network once.
     weights : str or path-like, optional
         A file of weights for the network, as in :class:`ImageFeatures`.
-    preprocessing : "caffe" or callable, optional
-        As in :class:`ImageFeatures`. None is what the embedding was learned with.
-    crops : {1, 5, 10}, default=1
-        How many views of each picture to average the network's features of.
     batch_size : int or "auto", default="auto"
-        How many pictures go through the network at a time.
+        How many images go through the network at a time.
     device : str or torch.device, optional
         Where to compute. None takes the best there is.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         What the network computes in.
-    channels_last : bool, default=True
-        Whether the channels of a pixel lie side by side in memory.
     cache : str, path-like or FeatureCache, optional
         Where the network's features are kept, shared with an :class:`ImageFeatures` of
         the same network.
     on_error : {"raise", "nan"}, default="raise"
-        What becomes of a picture that can't be read.
+        Whether an image that can't be read is an error, or a row of NaN and a warning.
     n_jobs : int, optional
-        How many processes to share the pictures among. None is 1.
+        How many processes share the images. None is 1.
     verbose : int, default=0
         Above 0, a progress bar.
 
@@ -93,9 +85,8 @@ class CaptionEmbedding(ImageExtractor):
 
     Notes
     -----
-    A row of zeros comes of a picture whose features project to zero, a row of NaN of one
-    that can't be read (with ``on_error="nan"``). A pickle has the embedding in it only
-    where it is an object of your own; one given by its name or file is loaded again.
+    An image whose features project to zero gives a row of zeros. A pickle holds the
+    embedding, except ``"flickr8k"`` and CLIP models, which are opened again by name.
 
     References
     ----------
@@ -108,34 +99,37 @@ class CaptionEmbedding(ImageExtractor):
     --------
     >>> from sklearn.datasets import load_sample_images
     >>> from sklearn_memorability.features import CaptionEmbedding
-    >>> pictures = load_sample_images().images
-    >>> embedding = CaptionEmbedding().fit(pictures)
-    >>> embedding.transform(pictures).shape
+    >>> images = load_sample_images().images
+    >>> embedding = CaptionEmbedding().fit(images)
+    >>> embedding.transform(images).shape
     (2, 1024)
     >>> captions = ["A red flower on a green plant.", "A man rides a bike."]
-    >>> [[(caption, cosine)], _] = embedding.describe(pictures, captions, k=1)
+    >>> [[(caption, cosine)], _] = embedding.describe(images, captions, k=1)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **ImageExtractor._parameter_constraints,
+        **{
+            name: constraints
+            for name, constraints in ImageExtractor._parameter_constraints.items()
+            if name not in {"preprocessing", "crops", "channels_last"}
+        },
         "embedding": [str, os.PathLike, HasMethods(["transform", "transform_captions"])],
-        "backbone": [str, nn.Module, None],
+        "backbone": [str, None],
         "with_cnn": ["boolean"],
     }
+    crops = 1
+    channels_last = True
 
     def __init__(
         self,
-        embedding: str | os.PathLike[str] | JointSpace = "flickr8k",
+        embedding: Any = "flickr8k",
         *,
-        backbone: str | nn.Module | None = None,
+        backbone: str | None = None,
         with_cnn: bool = False,
         weights: str | os.PathLike[str] | None = None,
-        preprocessing: str | Callable[..., Any] | None = None,
-        crops: int = 1,
         batch_size: int | str = "auto",
         device: str | torch.device | None = None,
         precision: str = "float32",
-        channels_last: bool = True,
         cache: str | os.PathLike[str] | FeatureCache | None = None,
         on_error: str = "raise",
         n_jobs: int | None = None,
@@ -145,19 +139,16 @@ class CaptionEmbedding(ImageExtractor):
         self.backbone = backbone
         self.with_cnn = with_cnn
         self.weights = weights
-        self.preprocessing = preprocessing
-        self.crops = crops
         self.batch_size = batch_size
         self.device = device
         self.precision = precision
-        self.channels_last = channels_last
         self.cache = cache
         self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Load the embedding and its network; the pictures are counted, not read.
+        """Load the embedding and its network; the images are counted, not read.
 
         Parameters
         ----------
@@ -188,57 +179,52 @@ class CaptionEmbedding(ImageExtractor):
         self._validate_params()
         as_image_list(X)
         space = open_embedding(self.embedding)
-        backbone, layer, preprocessing = self._network_of(space)
-        recipe, network = self._prepare(backbone, layer, preprocessing)
+        recipe, network = self._prepare(*self._network_of(space))
         if network.width != space.n_features_in_:
             raise ValueError(
                 f"The network {network.name!r} gives {network.width} features, but the embedding "
                 f"takes {space.n_features_in_}: pass backbone=<the network that it was learned on>."
             )
         self._keep(recipe, network)
-        self._space: JointSpace | None = space
-        # An embedding that can be opened again needs no room in a pickle.
-        named = isinstance(self.embedding, str | os.PathLike)
-        self._source = os.fspath(self.embedding) if named else None  # type: ignore[arg-type]
+        self._space = space
+        # An embedding that is opened by its name needs no room in a pickle.
+        self._name = self.embedding if is_name(self.embedding) else None
         self._with_cnn = bool(self.with_cnn)
         self.n_components_ = int(space.n_components_)
         self._n_features_out = self.n_components_ + self._with_cnn * self._width
         return self
 
-    def _network_of(self, space: JointSpace) -> tuple[str | nn.Module, str | None, Any]:
+    def _network_of(self, space: Any) -> tuple[str | nn.Module, str | None, Any]:
         """Return the network, its layer and its preprocessing."""
-        known = space.network_
-        if not known or "backbone" not in known:
+        network = space.network_
+        if not network or "backbone" not in network:
             if self.backbone is None:
                 raise ValueError(
                     "The embedding does not tell which network it was learned on: pass "
                     'backbone="...", a network that gives its '
                     f"{space.n_features_in_} features."
                 )
-            return self.backbone, None, self.preprocessing
-        if self.backbone is not None and self.backbone != known["backbone"]:
+            return self.backbone, None, None
+        backbone, preprocessing = network["backbone"], network.get("preprocessing")
+        if self.backbone is not None and self.backbone != backbone:
             raise ValueError(
                 f"backbone={self.backbone!r} is not the network that the embedding was learned on, "
-                f"{known['backbone']!r}: leave backbone out."
+                f"{backbone!r}: leave backbone out."
             )
-        preprocessing = self.preprocessing
-        if preprocessing is None:
-            preprocessing = known.get("preprocessing")
-            if self.weights is None and (preprocessing is not None or known.get("weights")):
-                # What would be downloaded are torchvision's, which give other features.
-                raise ValueError(
-                    f"The embedding was learned on weights of {known['backbone']!r} that can't be "
-                    f"downloaded ({known.get('weights') or preprocessing}): pass weights=<their "
-                    "file>."
-                )
-        return known["backbone"], known.get("layer"), preprocessing
+        if self.weights is None and (preprocessing == "caffe" or network.get("weights")):
+            # torchvision's weights, which would be downloaded, give other features.
+            raise ValueError(
+                f"The embedding was learned on weights of {backbone!r} that can't be downloaded "
+                f"({network.get('weights') or preprocessing}): pass weights=<their file>."
+            )
+        return backbone, network.get("layer"), preprocessing
 
     @property
-    def embedding_(self) -> JointSpace:
+    def embedding_(self) -> Any:
         """The joint space, opened again after unpickling."""
         check_is_fitted(self)
         if self._space is None:
-            self._space = open_embedding(self._source)
+            self._space = open_embedding(self._name)
         return self._space
 
     def _finish(self, rows: np.ndarray) -> np.ndarray:
@@ -255,16 +241,16 @@ class CaptionEmbedding(ImageExtractor):
     def describe(
         self, images: Any, candidate_captions: Sequence[str], k: int = 5
     ) -> list[list[tuple[str, float]]]:
-        """Return the captions that lie nearest to each picture: what the embedding sees.
+        """Return the captions that lie nearest to each image.
 
         Parameters
         ----------
         images : list, tuple, array, Series or one-column DataFrame of n_images images
             As for ``transform``.
         candidate_captions : sequence of str
-            The captions to choose among; one that is there twice counts once.
+            The captions to choose from; duplicates count once.
         k : int, default=5
-            How many to return of each picture.
+            How many to return for each image.
 
         Returns
         -------
@@ -291,16 +277,16 @@ class CaptionEmbedding(ImageExtractor):
         if not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"k={k!r} must be a whole number above zero.")
         texts = self._of_captions(captions)
-        pictures = self._project(self._rows(images))
-        found: list[list[tuple[str, float]]] = []
-        for part in gen_batches(len(pictures), _COMPARED):
-            cosines = pictures[part] @ texts.T
-            best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-            found += [
-                [(captions[i], float(row[i])) for i in near if not np.isnan(row[i])]
-                for row, near in zip(cosines, best, strict=True)
+        rows = self._project(self._rows(images))
+        described: list[list[tuple[str, float]]] = []
+        for part in gen_batches(len(rows), _IMAGES_AT_A_TIME):
+            cosines = rows[part] @ texts.T
+            nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+            described += [
+                [(captions[i], float(row[i])) for i in order if not np.isnan(row[i])]
+                for row, order in zip(cosines, nearest, strict=True)
             ]
-        return found
+        return described
 
     def _of_captions(self, captions: list[str]) -> np.ndarray:
         space = self.embedding_
@@ -329,13 +315,15 @@ class CaptionEmbedding(ImageExtractor):
         return np.asarray([*cnn, *(f"ic__{i}" for i in range(self.n_components_))], dtype=object)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if state.get("_source") is not None:
+        state = dict(super().__getstate__())
+        if state.get("_name") is not None:
             state["_space"] = None
+        if isinstance(self.embedding, os.PathLike):
+            state["embedding"] = os.fspath(self.embedding)
         return state
 
     def __sklearn_clone__(self) -> Self:
-        # A clone of an embedding would be unfitted, but here it is what is known already.
+        # scikit-learn would clone the embedding too, and leave it unfitted.
         without = copy.copy(self)
         without.embedding = ""
         cloned = super(CaptionEmbedding, without).__sklearn_clone__()

@@ -18,7 +18,7 @@ from sklearn.svm import SVR
 from torch import nn
 from torchvision import transforms
 
-import sklearn_memorability.features._joint_space as module
+from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features import (
     CaptionEmbedding,
     FeatureCache,
@@ -40,9 +40,9 @@ class Space(BaseEstimator):
         self.seed = seed
 
     def fit(self, X=None, y=None):
-        chance = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(self.seed)
         size = (self.n_features, self.n_components)
-        self.image_weights_ = chance.normal(size=size).astype(np.float32)
+        self.image_weights_ = rng.normal(size=size).astype(np.float32)
         self.n_features_in_, self.n_components_ = size
         named = isinstance(self.network, str)
         self.network_ = {"backbone": self.network} if named else self.network
@@ -85,19 +85,6 @@ def _own(**params):
 @pytest.fixture
 def space():
     return Space().fit()
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """Names of the embeddings that were opened; there is "flickr8k", and any file."""
-    names = []
-
-    def load_embedding(name):
-        names.append(name)
-        return Space().fit()
-
-    monkeypatch.setattr(module, "load_embedding", load_embedding)
-    return names
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +132,6 @@ def test_the_network_is_the_one_that_the_embedding_was_learned_on(vgg16_weights,
     )
 
 
-def test_preprocessing_of_ones_own_comes_first(space, photographs):
-    size = transforms.Compose([transforms.Resize((64, 64)), transforms.ToTensor()])
-    found = CaptionEmbedding(space, preprocessing=size).fit_transform(photographs)
-    cnn = ImageFeatures(preprocessing=size).fit_transform(photographs)
-    np.testing.assert_allclose(found, space.transform(cnn), atol=1e-4)
-
-
 def test_weights_that_cannot_be_downloaded_are_asked_for(photographs):
     for network in (
         {"backbone": "vgg19", "layer": "fc7", "preprocessing": "caffe"},
@@ -161,14 +141,19 @@ def test_weights_that_cannot_be_downloaded_are_asked_for(photographs):
             CaptionEmbedding(Space(4096, network=network).fit()).fit(photographs)
 
 
-def test_a_space_that_does_not_know_its_network(photographs):
-    space = Space(4, network=None).fit()
-    with pytest.raises(ValueError, match=r'pass backbone="...", a network that gives its 4'):
+def test_a_space_that_does_not_know_its_network(photographs, cnn):
+    space = Space(network=None).fit()
+    with pytest.raises(ValueError, match=r'pass backbone="...", a network that gives its 1280'):
         CaptionEmbedding(space).fit(photographs)
-    network = _own()
-    found = CaptionEmbedding(space, backbone=network, preprocessing=SQUARE)
-    found = found.fit_transform(photographs)
-    expected = ImageFeatures(network, preprocessing=SQUARE).fit_transform(photographs)
+    rows = CaptionEmbedding(space, backbone="efficientnet_lite0").fit_transform(photographs)
+    np.testing.assert_allclose(rows, space.transform(cnn), atol=1e-5)
+
+
+def test_a_network_and_preprocessing_of_ones_own(photographs):
+    network = {"backbone": _own(), "preprocessing": SQUARE}
+    space = Space(4, network=network).fit()
+    found = CaptionEmbedding(space).fit_transform(photographs)
+    expected = ImageFeatures(**network).fit_transform(photographs)
     np.testing.assert_allclose(found, space.transform(expected), atol=1e-5)
 
 
@@ -193,10 +178,10 @@ def test_an_embedding_that_is_not_fitted_is_refused(photographs):
 
 
 def test_a_clone_keeps_the_embedding_fitted(space, photographs):
-    transformer = CaptionEmbedding(space, crops=5, cache=None).set_output(transform="pandas")
+    transformer = CaptionEmbedding(space, batch_size=5).set_output(transform="pandas")
     copied = clone(transformer.fit(photographs))
     assert copied.embedding is space
-    assert copied.crops == 5
+    assert copied.batch_size == 5
     with pytest.raises(NotFittedError):
         copied.transform(photographs)
     assert isinstance(copied.fit_transform(photographs), pd.DataFrame)
@@ -240,8 +225,8 @@ def test_images_that_cannot_be_read_are_rows_of_nan(space, photographs, with_cnn
 
 
 def test_a_picture_without_features_gives_zeros(photographs):
-    space = Space(4, network=None).fit()
-    transformer = CaptionEmbedding(space, backbone=_own(zero=True), preprocessing=SQUARE)
+    network = {"backbone": _own(zero=True), "preprocessing": SQUARE}
+    transformer = CaptionEmbedding(Space(4, network=network).fit())
     assert np.array_equal(transformer.fit_transform(photographs), np.zeros((2, 6)))
 
 
@@ -272,29 +257,34 @@ def test_a_failed_fit_leaves_what_was_fitted(space, photographs):
     assert transformer.transform(photographs).shape == (2, 6)
 
 
-def test_named_embeddings_are_opened_again_after_pickling(opened, photographs, tmp_path):
+@pytest.fixture
+def learned():
+    """A small space that was learned."""
+    X = np.random.default_rng(0).normal(size=(20, 1280))
+    settings = {"text_encoder": "bow", "max_epochs": 1, "network": "efficientnet_lite0"}
+    space = VisualSemanticEmbedding(8, early_stopping=False, random_state=0, **settings)
+    return space.fit(X, ["a dog", "the red car"] * 10)
+
+
+@pytest.mark.parametrize("given", ["name", "path", "object"])
+def test_a_pickle_gives_the_same_space(learned, photographs, tmp_path, given):
     file = tmp_path / "mine.safetensors"
-    for embedding in ("flickr8k", str(file), file):
-        opened.clear()
-        transformer = CaptionEmbedding(embedding)
-        assert opened == []  # not before fit
-        expected = transformer.fit_transform(photographs)
-        assert opened == [str(embedding)]
-        blob = pickle.dumps(transformer)
-        assert len(blob) < 2_000
-        # What is set afterwards is not what is opened.
-        unpickled = pickle.loads(blob).set_params(embedding="another")
-        np.testing.assert_allclose(unpickled.transform(photographs), expected, atol=1e-5)
-        assert opened == [str(embedding)] * 2
-        assert unpickled.embedding_.n_components_ == 6
-
-
-def test_an_object_is_in_the_pickle(space, photographs):
-    transformer = CaptionEmbedding(space).fit(photographs)
+    learned.save(file)
+    embedding = {"name": "flickr8k", "path": file, "object": learned}[given]
+    transformer = CaptionEmbedding(embedding)
+    expected = transformer.fit_transform(photographs), transformer.describe(photographs, ["a dog"])
     blob = pickle.dumps(transformer)
-    assert space.image_weights_.nbytes < len(blob) < space.image_weights_.nbytes + 4_000
-    found = pickle.loads(blob).transform(photographs)
-    np.testing.assert_allclose(found, transformer.transform(photographs), atol=1e-5)
+    # What a name opens is not in the pickle, and what a file holds is.
+    assert (len(blob) < 2_000) == (given == "name")
+    file.unlink()
+    # Parameters count from the next fit.
+    unpickled = pickle.loads(blob).set_params(embedding="another")
+    np.testing.assert_allclose(unpickled.transform(photographs), expected[0], atol=1e-5)
+    for [(text, cosine)], [(_, before)] in zip(
+        unpickled.describe(photographs, ["a dog"]), expected[1], strict=True
+    ):
+        assert text == "a dog"
+        assert cosine == pytest.approx(before, abs=1e-5)
 
 
 def test_describe_orders_captions_by_their_cosine(space, photographs, cnn):

@@ -1,0 +1,306 @@
+"""Files of joint spaces: our own, and the weights that others released.
+
+A space is what ``VisualSemanticEmbedding._set_space`` takes. Files come from elsewhere and
+nothing in them is run. One that is not what it should be is a ValueError, one that can't be
+opened an OSError.
+"""
+
+import argparse
+import codecs
+import json
+import os
+import pickletools
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from sklearn_memorability._utils._files import write_whole
+from sklearn_memorability.captions._words import FIRST_WORD
+
+_Path = str | os.PathLike[str]
+
+_FORMAT = "sklearn-memorability joint image-caption space 2"
+_TEXT = "text."
+_LARGEST_SETTINGS = 50_000_000  # bytes
+_LARGEST_DICTIONARY = 64_000_000  # bytes; far more than the words of any captions take
+_VSEPP_MARKS = ("<start>", "<end>", "<unk>")
+
+
+def write_embedding(path: _Path, parameters: dict[str, Any], space: dict[str, Any]) -> None:
+    """Write an estimator's parameters and its space: arrays as tensors, the rest as JSON."""
+    if Path(path).suffix != ".safetensors":
+        raise ValueError(f"{os.fspath(path)!r} must end in .safetensors, the format of the file.")
+    tensors = {name: space[name] for name in ("image_weights", "image_bias")}
+    tensors |= {_TEXT + name: array for name, array in (space["text_weights"] or {}).items()}
+    settings = {
+        "parameters": parameters,
+        "vocabulary": space["vocabulary"],
+        "prefix": list(space["prefix"]),
+    }
+    # Parameters that a search has set may be NumPy's numbers.
+    text = json.dumps(settings, ensure_ascii=False, default=np.generic.item)
+    content = save(
+        {name: np.ascontiguousarray(array) for name, array in tensors.items()},
+        {"format": _FORMAT, "settings": text},
+    )
+    write_whole(path, content)
+
+
+def read_embedding(path: _Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the parameters and the space that ``write_embedding`` wrote."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no file of an embedding at {os.fspath(path)!r}.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise ValueError(
+                    "VisualSemanticEmbedding.save of this version did not write it (its format is "
+                    f"{metadata.get('format')!r:.80})"
+                )
+            if len(metadata["settings"]) > _LARGEST_SETTINGS:
+                raise ValueError("its settings are too large")
+            settings = json.loads(metadata["settings"])
+            arrays = {
+                name: file.get_tensor(name).astype(np.float32)
+                for name in file.keys()  # noqa: SIM118 # it can't be iterated itself
+            }
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} is not finite")
+        text = {k.removeprefix(_TEXT): v for k, v in arrays.items() if k.startswith(_TEXT)}
+        space = {
+            "image_weights": arrays["image_weights"],
+            "image_bias": arrays["image_bias"],
+            "text_weights": text or None,
+            "vocabulary": settings["vocabulary"] if text else None,
+            "prefix": [str(word) for word in settings["prefix"]],
+        }
+        return dict(settings["parameters"]), space
+    except (
+        SafetensorError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        RecursionError,
+    ) as error:
+        raise not_an_embedding(path, error) from error
+
+
+def not_an_embedding(path: _Path, why: object) -> ValueError:
+    """Return the error for a file that is no embedding."""
+    return ValueError(f"{os.fspath(path)!r} can't be read as an embedding: {why}.")
+
+
+def read_kiros(path: _Path) -> dict[str, Any]:
+    """Read ``X.npz`` of Kiros et al. (2014), and its words from ``X.npz.dictionary.pkl``."""
+    dictionary = f"{os.fspath(path)}.dictionary.pkl"
+    with_text = os.path.exists(dictionary)
+    names = ["ff_image_W", "ff_image_b"]
+    if with_text:
+        names += ["Wemb"] + [f"encoder_{name}" for name in ("W", "b", "U", "Wx", "Ux", "bx")]
+    arrays: dict[str, Any] = {}
+    name = "the archive"
+    with open(path, "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                for name in names:
+                    arrays[name] = archive[name]
+        except Exception as error:  # zipfile, zlib, tokenize and NumPy each raise their own
+            raise _not_released(path, f"{name} can't be read: {error!r}") from error
+    weights = _checked(path, arrays, "ff_image_W", (None, None))
+    n = weights.shape[1]
+    space: dict[str, Any] = {
+        "image_weights": weights,
+        "image_bias": _checked(path, arrays, "ff_image_b", (n,)),
+    }
+    if not with_text:
+        return space
+    words = _checked(path, arrays, "Wemb", (None, None))
+    n_words, d = words.shape
+    W, U = (_checked(path, arrays, f"encoder_{k}", (m, 2 * n)) for k, m in [("W", d), ("U", n)])
+    Wx, Ux = (_checked(path, arrays, f"encoder_{k}x", (m, n)) for k, m in [("W", d), ("U", n)])
+    b, bx = (_checked(path, arrays, f"encoder_{k}", (m,)) for k, m in [("b", 2 * n), ("bx", n)])
+    # The gates are in torch's order, reset before update, and the new state is mixed as in
+    # torch; there is one bias where torch has two.
+    space["text_weights"] = {
+        "words.weight": words,
+        "recurrent.weight_ih_l0": np.vstack([W.T, Wx.T]),
+        "recurrent.weight_hh_l0": np.vstack([U.T, Ux.T]),
+        "recurrent.bias_ih_l0": np.hstack([b, bx]),
+        "recurrent.bias_hh_l0": np.zeros(3 * n, dtype=np.float32),
+    }
+    # The network may have been trained on the frequent words alone.
+    numbers = _read_words(dictionary)
+    space["vocabulary"] = {word: i for word, i in numbers.items() if i < n_words}
+    return space
+
+
+def read_vsepp(path: _Path, vocabulary: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Read a checkpoint of VSE++ (Faghri et al. 2018), or ``{"fc.weight": …, "fc.bias": …}``."""
+    with open(path, "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of storages as old versions of torch wrote them
+        try:
+            # The options in a checkpoint are a Namespace, which is as plain as a dict.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch has no error of its own for this
+            raise _not_released(path, f"torch can't read it: {error}") from error
+    model = content.get("model") if isinstance(content, dict) else None
+    states = model if isinstance(model, list | tuple) and len(model) == 2 else (content, {})
+    if not all(isinstance(state, dict) for state in states):
+        raise _not_released(path, "there is no 'model' with the weights of images and of captions")
+    images, captions = (
+        {k.removeprefix("module."): v for k, v in state.items() if isinstance(k, str)}
+        for state in states
+    )
+    weights = np.ascontiguousarray(_checked(path, images, "fc.weight", (None, None)).T)
+    n = weights.shape[1]
+    space: dict[str, Any] = {
+        "image_weights": weights,
+        "image_bias": _checked(path, images, "fc.bias", (n,)),
+    }
+    if vocabulary is None:
+        return space
+    table = _checked(path, captions, "embed.weight", (None, None))
+    n_words, d = table.shape
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (3 * n, d), "weight_hh": (3 * n, n)}
+    gru = {
+        f"recurrent.{k}_l0": _checked(path, captions, f"rnn.{k}_l0", shape)
+        for k, shape in (shapes | {"bias_ih": (3 * n,), "bias_hh": (3 * n,)}).items()
+    }
+    if sum(k.startswith("rnn.") for k in captions) != 4:
+        raise _not_released(path, "its GRU has not one layer in one direction")
+    numbers = list(vocabulary.values())
+    good = all(isinstance(i, int | np.integer) and 0 <= i < n_words for i in numbers)
+    if not good or len(set(numbers)) < len(numbers) or not set(_VSEPP_MARKS) <= set(vocabulary):
+        raise ValueError(
+            f"vocabulary is not that of {os.fspath(path)}: words need numbers of their own from 0 "
+            f"to {n_words - 1}, and {', '.join(_VSEPP_MARKS)} must be among them. Pass the "
+            "word2idx of the vocabulary that the checkpoint was trained with."
+        )
+    # Our numbers are the end first, then the unknown, then words, of which the start is one.
+    start, end, unknown = _VSEPP_MARKS
+    words = [start, *(word for word in vocabulary if word not in {*_VSEPP_MARKS, "<pad>"})]
+    order = [int(vocabulary[word]) for word in (end, unknown, *words)]
+    space["text_weights"] = {"words.weight": table[order], **gru}
+    space["vocabulary"] = {word: i for i, word in enumerate(words, FIRST_WORD)}
+    space["prefix"] = [start]
+    return space
+
+
+def _not_released(path: _Path, what: str) -> ValueError:
+    return ValueError(
+        f"{os.fspath(path)} does not hold released weights: {what}. Fetch the file again, and "
+        "check that it is of the model that this function reads."
+    )
+
+
+def _checked(
+    path: _Path, arrays: Mapping[str, Any], name: str, shape: tuple[int | None, ...]
+) -> np.ndarray:
+    """Return an array as float32; None in the shape is any length but zero."""
+    value = arrays.get(name)
+    if isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_meta:
+        # A view can claim to be far larger than what is stored; it must not be copied out.
+        stored = value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+        real = stored and value.is_floating_point()
+        value = value.to(torch.float32).numpy(force=True) if real else None
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+        raise _not_released(path, f"the array {name!r} is missing, or not of real numbers")
+    if value.ndim != len(shape) or any(
+        n != (wanted or max(n, 1)) for n, wanted in zip(value.shape, shape, strict=True)
+    ):
+        expected = ", ".join("any" if n is None else str(n) for n in shape)
+        raise _not_released(path, f"{name!r} has shape {value.shape}, not ({expected})")
+    with np.errstate(all="ignore"):
+        value = np.ascontiguousarray(value, dtype=np.float32)
+    if not np.isfinite(value).all():
+        raise _not_released(path, f"{name!r} has values that are not finite")
+    return value
+
+
+# The tokens of a pickled dictionary of words: what only builds it, a name, numbers, strings.
+_TOKEN = re.compile(
+    rb"(?P<structure>[\](){}ltdaesuR\x85\x86\x94]+|\x80.|\x95.{8}|q.|r.{4}|p\d+\n)"
+    rb"|(?P<name>[ci][^\n]*\n[^\n]*\n|\x93)"
+    rb"|(?P<digits>[IL]-?\d{1,10}L?\n)|(?P<number>J.{4}|K.|M.{2})"
+    rb"|(?P<quoted>S(['\"])(?:[^\n\\]|\\(?:x[0-9a-f]{2}|[nrt\\'\"])){0,999}\6\n)|(?P<unicode>V[^\n]*\n)"
+    rb"|(?P<sized>[U\x8c].|[TX].{4})|(?P<stop>\.)",
+    re.DOTALL,
+)
+
+
+def _read_words(path: str) -> dict[str, int]:
+    """Return the words of a dictionary that Python 2 pickled, and their numbers.
+
+    A pickle is a program, and this one is never run: words and numbers are picked out as
+    they follow each other, and the only name allowed in it is that of ``OrderedDict``.
+    """
+    with open(path, "rb") as file:
+        data = file.read(_LARGEST_DICTIONARY + 1)
+    try:
+        if len(data) > _LARGEST_DICTIONARY:
+            raise ValueError(f"it is larger than {_LARGEST_DICTIONARY} bytes")
+        literals = _literals(data)
+        words, numbers = literals[::2], literals[1::2]
+        if {*map(type, words)} - {str} or {*map(type, numbers)} - {int} or len(literals) % 2:
+            raise ValueError("it holds other things than words, each with its id")
+        distinct = len(set(words)) == len(words) and len(set(numbers)) == len(numbers)
+        if not distinct or min(numbers, default=2) < FIRST_WORD:
+            raise ValueError("words and ids must be distinct, and ids count from 2")
+    except (LookupError, ValueError) as error:
+        raise _not_released(path, f"it is not a dictionary of words ({error})") from error
+    return dict(zip(words, numbers, strict=True))
+
+
+def _literals(data: bytes) -> list[Any]:
+    """Return the strings and integers of a pickle, in their order."""
+    literals: list[Any] = []
+    at = 0
+    while token := _TOKEN.match(data, at):
+        at = token.end()
+        kind, raw = token.lastgroup, token[0]
+        if kind == "stop":
+            return literals
+        if kind == "name":
+            name = raw[1:].decode().split()
+            if raw == b"\x93":  # the name is on the stack
+                name = [literals.pop(-2), literals.pop()]
+            if name != ["collections", "OrderedDict"]:
+                raise ValueError(f"it asks for {'.'.join(map(str, name))[:99]}")
+        elif kind == "digits":
+            literals.append(int(raw[1:].rstrip(b"L\n")))
+        elif kind == "number":
+            literals.append(int.from_bytes(raw[1:], "little", signed=raw[:1] == b"J"))
+        elif kind == "unicode":
+            literals.append(raw[1:-1].decode("raw-unicode-escape"))
+        elif kind == "quoted":
+            literals.append(_decoded(codecs.escape_decode(raw[2:-2])[0]))
+        elif kind == "sized":
+            length = int.from_bytes(raw[1:], "little")
+            if at + length > len(data):
+                raise ValueError("it is cut short")
+            literals.append(_decoded(data[at : at + length]))
+            at += length
+    code = data[at : at + 1].decode("latin-1")
+    names = [op.name for op in pickletools.opcodes if op.code == code]
+    raise ValueError(f"it asks for {names[0]}" if names else "it is damaged or cut short")
+
+
+def _decoded(text: bytes) -> str:
+    # Strings of Python 2 are bytes of no stated encoding.
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
