@@ -16,9 +16,10 @@ from sklearn.utils import Bunch
 
 from sklearn_memorability._torch import resolve_device
 from sklearn_memorability._utils._estimators import is_search
-from sklearn_memorability.captions import BUNDLED, VisualSemanticEmbedding, load_embedding
+from sklearn_memorability.captions import VisualSemanticEmbedding, load_embedding
 from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFeatures
 from sklearn_memorability.features._extractor import ImageExtractor
+from sklearn_memorability.features._joint_space import is_name
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 # Beside what skops trusts: scikit-learn's estimators, NumPy's arrays, Python's containers.
@@ -60,6 +61,11 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
             )
         if isinstance(part, ImageExtractor):
             attributes |= _extractor_to_save(part, facts)
+        if isinstance(part, VisualSemanticEmbedding):
+            # As in its own files: no vectors that it started from, no sentence model.
+            attributes["word_vectors"] = None
+            if not isinstance(part.text_encoder, str):
+                attributes |= {"text_encoder": "lstm", "text_weights_": None}
         return attributes
 
     copied = _copy_of(model, attributes_of, {})
@@ -89,16 +95,10 @@ def _extractor_to_save(part: Any, facts: dict[str, Any]) -> dict[str, Any]:
         facts["image_networks"].append(
             {"backbone": recipe.backbone, "layer": recipe.layer, "weights": recipe.weights}
         )
-    if isinstance(part, CaptionEmbedding):
-        given = part.embedding
-        if isinstance(given, str | os.PathLike) and not _is_name(os.fspath(given)):
-            space = part.embedding_ if recipe is not None else load_embedding(given)
-            attributes |= {"embedding": space, "_space": space, "_source": None}
+    embedding = getattr(part, "embedding", None)
+    if isinstance(embedding, str | os.PathLike) and not is_name(embedding):
+        attributes["embedding"] = part.embedding_ if recipe else load_embedding(embedding)
     return attributes
-
-
-def _is_name(embedding: str) -> bool:
-    return embedding in BUNDLED or embedding.startswith("clip:")
 
 
 def _name_of(weights: Any, files: dict[str, str]) -> str | None:

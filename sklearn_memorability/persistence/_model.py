@@ -19,6 +19,7 @@ import torch
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_memorability._torch import resolve_device
 from sklearn_memorability._utils._estimators import is_search
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.persistence._contents import TRUSTED, after_loading, to_save
@@ -167,7 +168,7 @@ def load(
         If there is no such file.
     ValueError
         If it is damaged, of another format, or holds types that are not trusted; names the file
-        and the types.
+        and the types. Also if ``device`` is not on this machine.
     ImportError
         If skops is missing; names the extra.
 
@@ -186,6 +187,8 @@ def load(
     """
     skops = import_skops()
     names = _names(trusted)
+    if device is not None:
+        resolve_device(device)
     file = _find(path)
     facts = read_facts(file)
     differing = _differing(facts)

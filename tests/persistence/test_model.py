@@ -208,7 +208,7 @@ def test_images_go_in_and_the_same_scores_come_out(tiny, tmp_path, squeezenet_we
 def embedding():
     X = np.random.default_rng(0).normal(size=(12, 1280)).astype(np.float32)
     model = VisualSemanticEmbedding(
-        4, text_encoder="bow", word_dim=4, max_epochs=1, network="efficientnet_lite0", device="cpu"
+        4, text_encoder="bow", max_epochs=1, network="efficientnet_lite0", device="cpu"
     )
     return model.set_params(random_state=0).fit(X, ["a dog runs", "a red flower"] * 6)
 
