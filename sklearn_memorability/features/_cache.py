@@ -1,23 +1,43 @@
-"""Features computed once, ever: what users see of the cache."""
+"""Features computed once, ever: a file of SQLite, safe for several processes."""
 
+import hashlib
 import json
 import logging
 import os
 import sqlite3
+import threading
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sklearn_memorability.features._cache_file import connect, writing
+import numpy as np
 
 logger = logging.getLogger(__name__)
 
 _FILE_NAME = "features.sqlite"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = 253_370_764_800  # seconds from then to the year 9999, the last there is a date of
+_MAGIC = b"SQLite format 3\0"
+# Marks the file as ours ("smem"), so that no other program's database is written to.
+_APPLICATION = 0x736D656D
+_VERSION = 2
+_WAIT = 60.0  # seconds, for another process that is writing
+
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+CREATE TABLE IF NOT EXISTS kinds (
+    id INTEGER PRIMARY KEY, identity TEXT UNIQUE NOT NULL, used REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS features (
+    id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, image BLOB NOT NULL, row BLOB NOT NULL,
+    check_sum BLOB NOT NULL, UNIQUE (kind, image));
+"""
+
+
+class CacheWarning(UserWarning):
+    """The cache can't be used as it should be; features are right all the same."""
 
 
 class CachedFeatures(NamedTuple):
@@ -29,8 +49,6 @@ class CachedFeatures(NamedTuple):
     """The layer that was read."""
     weights: str
     """SHA-256 of the network's weights, in hexadecimal digits."""
-    crops: int
-    """How many views of each picture were averaged."""
     precision: str
     """What the network computed in."""
     n_images: int
@@ -47,13 +65,14 @@ class FeatureCache:
     Pass it, or its path, as ``cache=`` to a transformer of images; every image then goes
     through a network once, whatever folds, shuffles, searches and restarts follow. A row
     is found again by the image's content (not its name), the network, the hash of its
-    weights, the layer, the preprocessing, the number of crops and the precision.
+    weights, the layer, the preprocessing and the precision.
 
     Several processes of one machine may use the file at the same time. A process that
-    is killed loses the batch it was computing. Every row carries a checksum: one that
-    was damaged is computed again, never returned. When the disk is full, or the file
-    can't be written, features are computed and returned without being kept, with a
-    :class:`CacheWarning`.
+    is killed loses the batches it was computing, one a thread. Every row carries a
+    checksum: one that was damaged is computed again, never returned; a damaged file is
+    put aside and a new one begun. When the disk is full, or the file can't be written,
+    features are computed and returned without being kept. A :class:`CacheWarning` says
+    so in both cases.
 
     Parameters
     ----------
@@ -113,23 +132,22 @@ class FeatureCache:
         Returns
         -------
         list of CachedFeatures
-            One of each network, layer and setting; damaged entries are left out.
+            One of each network, layer and setting.
         """
         if not os.path.exists(self.path):
             return []
         with self._connected() as connection:
-            rows = connection.execute(
-                "SELECT identity, count(*), coalesce(sum(length(row)), 0), used FROM kinds "
+            kinds = connection.execute(
+                "SELECT identity, count(*), sum(length(row)), used FROM kinds "
                 "JOIN features ON kinds.id = kind GROUP BY kinds.id ORDER BY used DESC"
             ).fetchall()
-        found = []
-        for text, n_images, n_bytes, used in rows:
-            if known := _known(text):
-                last_used = _EPOCH + timedelta(seconds=_seconds(used))
-                found.append(
-                    CachedFeatures(**known, n_images=n_images, n_bytes=n_bytes, last_used=last_used)
-                )
-        return found
+        contents = []
+        for identity, n_images, n_bytes, used in kinds:
+            known = json.loads(identity)
+            names = (known[name] for name in ("network", "layer", "weights", "precision"))
+            last_used = datetime.fromtimestamp(used, UTC)
+            contents.append(CachedFeatures(*names, n_images, n_bytes, last_used))
+        return contents
 
     def prune(
         self,
@@ -170,17 +188,18 @@ class FeatureCache:
             return 0
         latest = None if unused_for is None else time.time() - unused_for.total_seconds()
         with self._connected() as connection:
+            rows = connection.execute("SELECT id, identity, used FROM kinds").fetchall()
             kinds = [
                 kind
-                for kind, text, used in connection.execute("SELECT id, identity, used FROM kinds")
-                if (network is None or _known(text).get("network") == network)
-                and (latest is None or _seconds(used) <= latest)
+                for kind, identity, used in rows
+                if (network is None or json.loads(identity)["network"] == network)
+                and (latest is None or used <= latest)
             ]
             chosen = f"kind IN ({', '.join('?' * len(kinds))}) AND id NOT IN ("
             # The rows that fit, from the newest back, stay.
             chosen += "SELECT id FROM (SELECT id, sum(length(row)) OVER (ORDER BY id DESC) AS total"
             chosen += " FROM features) WHERE total <= ?)"
-            with writing(connection):
+            with _writing(connection):
                 removed = connection.execute(
                     f"DELETE FROM features WHERE {chosen}",  # noqa: S608 - no text of a user's
                     [*kinds, -1 if max_bytes is None else max_bytes],
@@ -194,15 +213,9 @@ class FeatureCache:
         return int(removed)
 
     def check(self) -> None:
-        """Refuse a file that is no cache.
-
-        Raises
-        ------
-        ValueError
-            If the file exists and is something else, or another version's.
-        """
+        """Raise a ValueError if the file exists and is no cache, or another version's."""
         try:
-            connect(self.path).close()
+            _connect(self.path).close()
         except (OSError, sqlite3.Error) as error:
             # Features can be computed without it; whoever uses it is warned then.
             logger.info("The cache %s can't be opened: %s", self.path, error)
@@ -210,7 +223,7 @@ class FeatureCache:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = connect(self.path)
+            connection = _connect(self.path)
             try:
                 yield connection
             finally:
@@ -219,15 +232,216 @@ class FeatureCache:
             raise OSError(f"The cache {str(self.path)!r} can't be used: {error}") from error
 
 
-def _known(text: Any) -> dict[str, Any]:
-    """Return what features are known by; nothing where that was damaged."""
+class CachedRows:
+    """The rows of one network while a transform goes on; threads may share it.
+
+    After the first failure to write, nothing more is written.
+    """
+
+    def __init__(self, cache: FeatureCache, identity: str, width: int) -> None:
+        self._path = cache.path
+        self._identity = identity
+        self._width = width
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._writable = True
+        self._kind: int | None = None
+        try:
+            self._open()
+        except (sqlite3.Error, OSError) as error:
+            self._mend(error)
+
+    def get(self, image: bytes) -> np.ndarray | None:
+        """Return the row of an image if it is there and whole."""
+        with self._lock:
+            if self._connection is None or self._kind is None:
+                return None
+            try:
+                row = self._connection.execute(
+                    "SELECT row, check_sum FROM features WHERE kind = ? AND image = ?",
+                    (self._kind, image),
+                ).fetchone()
+            except sqlite3.Error as error:
+                self._mend(error)
+                return None
+        if row is None or len(row[0]) != 4 * self._width or self._sum(image, row[0]) != row[1]:
+            return None
+        return np.frombuffer(row[0], dtype="<f4")
+
+    def put(self, images: list[bytes], rows: np.ndarray) -> None:
+        """Keep the rows of images, all of them or none."""
+        contents = [row.astype("<f4", copy=False).tobytes() for row in rows]
+        kept = [(i, c, self._sum(i, c)) for i, c in zip(images, contents, strict=True)]
+        with self._lock:
+            for _ in range(2):  # once more if the file was damaged and a new one begun
+                if self._connection is None or not self._writable:
+                    return
+                try:
+                    with _writing(self._connection):
+                        self._connection.executemany(
+                            "INSERT OR REPLACE INTO features (kind, image, row, check_sum) "
+                            "VALUES (?, ?, ?, ?)",
+                            [(self._kind, *row) for row in kept],
+                        )
+                    return
+                except (sqlite3.Error, OSError) as error:
+                    self._mend(error)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _open(self) -> None:
+        self._connection = _connect(self._path)
+        try:
+            with _writing(self._connection):
+                self._connection.execute(
+                    "INSERT INTO kinds (identity, used) VALUES (?, ?) "
+                    "ON CONFLICT (identity) DO UPDATE SET used = max(used, excluded.used)",
+                    (self._identity, time.time()),
+                )
+        except sqlite3.OperationalError as error:
+            self._give_up(error)  # what is there can be read all the same
+        row = self._connection.execute(
+            "SELECT id FROM kinds WHERE identity = ?", (self._identity,)
+        ).fetchone()
+        self._kind = None if row is None else int(row[0])
+
+    def _sum(self, image: bytes, content: bytes) -> bytes:
+        digest = hashlib.blake2b(self._identity.encode(), digest_size=16)
+        digest.update(image)
+        digest.update(content)
+        return digest.digest()
+
+    def _mend(self, error: Exception) -> None:
+        """Begin a new file where this one is damaged; otherwise write no more."""
+        if _is_damage(error) and self._writable:
+            try:
+                self.close()
+                _put_aside(self._path)
+                self._open()
+                return
+            except (sqlite3.Error, OSError) as second:
+                error = second
+        self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        if self._writable:
+            self._writable = False
+            warnings.warn(
+                f"Features can't be kept in {str(self._path)!r}: {error}. They are computed "
+                "and returned all the same.",
+                CacheWarning,
+                stacklevel=2,
+            )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a cache's file, made if it is not there; a damaged one is put aside.
+
+    Raises a ValueError if it is something else, an OSError or sqlite3.Error if it can't be
+    opened.
+    """
+    _refuse_other_files(path)
+    if not os.path.exists(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        known = json.loads(text)
-        return {name: known[name] for name in CachedFeatures._fields[:5]}
-    except (ValueError, TypeError, KeyError):
-        return {}
+        return _prepared(str(path))
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            _put_aside(path)
+            return _prepared(str(path))
+        if not os.path.exists(path):
+            raise
+        # A file or a folder that may only be read. Should another process write to it all
+        # the same, checksums tell rows that were read half-way.
+        return _prepared(f"{path.absolute().as_uri()}?immutable=1", writable=False)
 
 
-def _seconds(used: Any) -> float:
-    """Return a time that a date can be made of, whatever a clock or damage left there."""
-    return min(max(used, 0), _LATEST) if isinstance(used, int | float) else 0
+def _prepared(address: str, writable: bool = True) -> sqlite3.Connection:
+    """Return a connection to a cache, which is made if the file is empty."""
+    connection = sqlite3.connect(
+        address, timeout=_WAIT, isolation_level=None, check_same_thread=False, uri=not writable
+    )
+    try:
+        if writable:
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                with _writing(connection):
+                    for statement in _SCHEMA.split(";"):
+                        connection.execute(statement)
+            # Readers and one writer don't wait for each other, and a commit costs no flush of
+            # the disk: a killed process loses nothing that it committed.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("SELECT id FROM kinds LIMIT 1")
+        return connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Raise a ValueError if there is a file that is no cache of this version."""
+    if os.path.isdir(path):
+        raise ValueError(f"{str(path)!r} is a folder, not a cache's file.")
+    if not os.path.isfile(path) or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        header = file.read(72)
+    # Where SQLite keeps them: https://www.sqlite.org/fileformat.html#the_database_header
+    application, version = (int.from_bytes(header[i : i + 4], "big") for i in (68, 60))
+    if not header.startswith(_MAGIC) or application != _APPLICATION:
+        raise ValueError(
+            f"{str(path)!r} is not a cache of features. Give another path for cache=, or remove "
+            "the file if it was a cache that has been damaged."
+        )
+    if version != _VERSION:
+        raise ValueError(
+            f"The cache {str(path)!r} is of version {version}; this version of the package reads "
+            f"{_VERSION}. Give another path for cache=, or remove the file."
+        )
+
+
+def _is_damage(error: Exception) -> bool:
+    # Of the errors of a database, those of operation (a full disk, a lock) leave the file as
+    # it was.
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(
+        error, sqlite3.OperationalError
+    )
+
+
+def _put_aside(path: Path) -> None:
+    """Rename a damaged file; nothing is done where another process has done it already."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_WAIT)) as connection:
+            if connection.execute("PRAGMA quick_check").fetchone()[0] == "ok":
+                return
+    except sqlite3.DatabaseError:
+        pass
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(aside.with_name(aside.name + suffix))
+    warnings.warn(
+        f"The cache {str(path)!r} was damaged and a new one is begun. The damaged file is now "
+        f"{aside.name!r} and may be removed.",
+        CacheWarning,
+        stacklevel=2,
+    )
+
+
+@contextmanager
+def _writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, all of it or nothing."""
+    # IMMEDIATE waits for another writer now; a transaction that only asks when it first
+    # writes can be refused without waiting.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise

@@ -15,7 +15,7 @@ from torch import nn
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import ClipSpace, is_name, open_embedding
-from sklearn_memorability.images import as_image_list
+from sklearn_memorability.images._collect import as_image_list
 
 _IMAGES_AT_A_TIME = 256
 
@@ -111,14 +111,12 @@ class CaptionEmbedding(ImageExtractor):
         **{
             name: constraints
             for name, constraints in ImageExtractor._parameter_constraints.items()
-            if name not in {"preprocessing", "crops", "channels_last"}
+            if name != "preprocessing"
         },
         "embedding": [str, os.PathLike, HasMethods(["transform", "transform_captions"])],
         "backbone": [str, None],
         "with_cnn": ["boolean"],
     }
-    crops = 1
-    channels_last = True
 
     def __init__(
         self,

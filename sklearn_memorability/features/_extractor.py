@@ -1,41 +1,63 @@
-"""The one extractor: everything between pictures and rows that all networks share."""
+"""The one extractor: everything between images and rows that all networks share.
+
+An image's way, from top to bottom: ``transform`` gives all images to ``_extract``, or chunks
+of them to joblib's workers, which do the same; ``_extract`` gives batches to threads;
+``_extract_batch`` reads each image of a batch, looks its row up in the cache or takes its view,
+lets all views through the network at once, and keeps the rows.
+"""
 
 import copy
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
-from uuid import uuid4
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
-from PIL import Image
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, gen_batches
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from tqdm.auto import tqdm
 
-from sklearn_memorability._torch import resolve_device, resolve_precision
-from sklearn_memorability.features._cache import FeatureCache
-from sklearn_memorability.features._extract import Extraction, extract
-from sklearn_memorability.features._families import get_backbone, get_preprocess
-from sklearn_memorability.features._networks import Network, Recipe
-from sklearn_memorability.features._parallel import (
-    Work,
-    share_out,
-    size_of_tasks,
-    suitable_batch_size,
+from sklearn_memorability._torch import (
+    resolve_device,
+    resolve_precision,
+    share_threads,
+    use_threads,
 )
-from sklearn_memorability.features._preprocessing import CROPS
-from sklearn_memorability.images import ImageReadError, as_image_list
+from sklearn_memorability.features._cache import CachedRows, FeatureCache
+from sklearn_memorability.features._families import get_backbone
+from sklearn_memorability.features._networks import Network, Recipe
+from sklearn_memorability.images import ImageReadError
+from sklearn_memorability.images._collect import as_image_list
+from sklearn_memorability.images._read import ImageContent
 
-_LISTED = 20
+_LISTED = 20  # errors in the text of a warning
+
+# What fits a CPU's caches, and what keeps a GPU busy.
+_BATCH_ON_CPU, _BATCH_ELSEWHERE = 4, 64
+
+# Each worker gets about this many chunks, so that the last one is not waited for long.
+_CHUNKS_A_WORKER = 16
+_LARGEST_CHUNK = 512
+
+
+@dataclass
+class Extraction:
+    """Features, NaN where an image could not be read, and the errors, in their order."""
+
+    rows: np.ndarray
+    errors: list[ImageReadError]
 
 
 class UnreadableImagesWarning(UserWarning):
@@ -65,21 +87,17 @@ class UnreadableImagesWarning(UserWarning):
 
 
 class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Base of the transformers from pictures to features.
+    """Base of the transformers from images to features.
 
     A subclass says which network and which layer, in ``_select``, and may make more of
-    the rows, in ``_finish``; batches, device, precision, order, cache, parallel work, bad
-    images, progress and pickling are settled here. It has the parameters named in
-    ``_parameter_constraints``.
+    the rows, in ``_finish``. It has the parameters named in ``_parameter_constraints``.
     """
 
     weights: str | os.PathLike[str] | None
     preprocessing: str | Callable[..., Any] | None
-    crops: int
     batch_size: int | str
     device: str | torch.device | None
     precision: str
-    channels_last: bool
     cache: str | os.PathLike[str] | FeatureCache | None
     on_error: str
     n_jobs: int | None
@@ -88,11 +106,9 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "weights": [str, os.PathLike, None],
         "preprocessing": [StrOptions({"caffe"}), callable, None],
-        "crops": [Options(Integral, set(CROPS))],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "device": [str, torch.device, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
-        "channels_last": ["boolean"],
         "cache": [str, os.PathLike, FeatureCache, None],
         "on_error": [StrOptions({"raise", "nan"})],
         "n_jobs": [Integral, None],
@@ -108,7 +124,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return rows
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Load the network; the pictures are counted, not read.
+        """Load the network; the images are counted, not read.
 
         Parameters
         ----------
@@ -142,24 +158,18 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _prepare(
         self, backbone: str | nn.Module, layer: str | None, preprocessing: Any
     ) -> tuple[Recipe, Network]:
-        """Check the parameters and load the network; the transformer stays as it is."""
-        row = get_backbone(backbone)
+        """Load the network; the transformer stays as it is."""
         device = resolve_device(self.device)
         recipe = Recipe(
             # A network of the user's own may be trained on after this fit.
             backbone=backbone if isinstance(backbone, str) else copy.deepcopy(backbone),
-            layer=row.layer(layer),
+            layer=get_backbone(backbone).layer(layer),
             weights=None if self.weights is None else os.fspath(self.weights),
             preprocessing=preprocessing,
-            crops=int(self.crops),
             precision=resolve_precision(self.precision, device),
-            channels_last=bool(self.channels_last),
             device=str(device),
-            token="" if isinstance(backbone, str) and not callable(preprocessing) else uuid4().hex,
+            token=Recipe.new_token(backbone, preprocessing),
         )
-        if self.crops > 1:
-            # Whether the crops can be made shows on any picture.
-            get_preprocess(preprocessing, row).views(Image.new("RGB", (256, 256)), self.crops)
         cache = self._cache()
         if cache is not None:
             cache.check()
@@ -168,13 +178,11 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _keep(self, recipe: Recipe, network: Network) -> None:
         # What is fitted stays as it is when parameters change afterwards.
         self._recipe = recipe
-        self._network = None if recipe.is_kept else network
         self._width = self._n_features_out = network.width
-        self.device_ = network.device
         self.precision_ = recipe.precision
 
     def transform(self, X: Any) -> np.ndarray:
-        """Compute the features of each picture, or look them up in the cache.
+        """Compute the features of each image, or look them up in the cache.
 
         Parameters
         ----------
@@ -199,97 +207,117 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_is_fitted(self)
         self._validate_params()
         images = as_image_list(X)
-        n_workers = effective_n_jobs(self.n_jobs)
         progress = tqdm(
             total=len(images), desc=type(self).__name__, unit="image", disable=not self.verbose
         )
         with progress:
-            if n_workers == 1:
+            if effective_n_jobs(self.n_jobs) == 1:
                 done = self._extract(images, 0, progress.update)
             else:
-                done = self._extract_in_parallel(images, n_workers, progress.update)
+                done = self._extract_in_parallel(images, progress.update)
         if done.errors:
             if self.on_error == "raise":
                 raise done.errors[0]
             warnings.warn(UnreadableImagesWarning(done.errors), stacklevel=4)
         return done.rows
 
-    def _extract(
-        self, images: list[Any], first_row: int, advance: Callable[[int], object] | None
-    ) -> Extraction:
-        recipe = self._available_recipe()
-        if self._network is None and not recipe.is_kept:
-            self._network = recipe.load()
-        return extract(
-            self._network or recipe.load(),
-            images,
-            first_row,
-            self._batch_size(),
-            self._cache(),
-            self.on_error,
-            advance,
-        )
-
     def _extract_in_parallel(
-        self, images: list[Any], n_workers: int, advance: Callable[[int], object]
+        self, images: list[Any], advance: Callable[[int], object]
     ) -> Extraction:
-        for row, image in enumerate(images):
-            if hasattr(image, "read"):
-                raise ValueError(
-                    f"Image in row {row} is an open file, which can't be sent to another process: "
-                    "use n_jobs=1, or give its path or its content as bytes."
-                )
-        work = Work(
-            recipe=self._available_recipe(),
-            any_device=self.device is None,
-            batch_size=self.batch_size,
-            cache=self._cache(),
-            on_error=self.on_error,
-        )
-        parts = list(
-            gen_batches(len(images), size_of_tasks(len(images), n_workers, self._batch_size()))
+        """Share the images among joblib's workers, whichever backend is active."""
+        n_chunks = effective_n_jobs(self.n_jobs) * _CHUNKS_A_WORKER
+        batch_size = self._batch_size()
+        # Whole batches, so that none but the last is small.
+        size = -(-len(images) // n_chunks // batch_size) * batch_size
+        chunks = list(gen_batches(len(images), min(size, max(batch_size, _LARGEST_CHUNK))))
+        backend, _ = get_active_backend()
+        parallel = Parallel(
+            n_jobs=self.n_jobs,
+            batch_size=1,
+            return_as="generator" if backend.supports_return_generator else "list",
         )
         rows = np.full((len(images), self._width), np.nan, dtype=np.float32)
-        errors: dict[int, list[ImageReadError]] = {}
-        left = set(range(len(parts)))
-        with closing(share_out(work, images, parts, self.n_jobs, n_workers)) as finished:
-            for i, done in finished:
-                rows[parts[i]] = done.rows
-                left.remove(i)
-                if done.errors:
-                    errors[i] = done.errors
-                # The first of the bad images is the one to name, whichever was met first.
+        errors: list[ImageReadError] = []
+        # Workers get a transformer that asks for the best device of its own machine.
+        calls = (delayed(_extract_chunk)(self, images[chunk], chunk.start) for chunk in chunks)
+        with _without_warnings_of_joblib(), _closing(parallel(calls)) as finished:
+            for chunk, done in zip(chunks, finished, strict=True):
+                rows[chunk] = done.rows
+                errors += done.errors
                 if errors and self.on_error == "raise":
-                    if min(left, default=len(parts)) > min(errors):
-                        break
-                    continue
+                    break
                 advance(len(done.rows))
-        return Extraction(rows, [error for i in sorted(errors) for error in errors[i]])
+        return Extraction(rows, errors)
+
+    def _extract(
+        self, images: list[Any], first_row: int, advance: Callable[[int], object]
+    ) -> Extraction:
+        """Compute, or look up, the features of images in this process.
+
+        ``first_row`` is the place of the first one among all, for errors. With
+        ``on_error="raise"`` nothing is computed after the first error.
+        """
+        network = self._network
+        rows = np.full((len(images), network.width), np.nan, dtype=np.float32)
+        errors: list[ImageReadError] = []
+        cache = self._cache()
+        cached = None if cache is None else CachedRows(cache, network.identity, network.width)
+        # Threads with a batch and a share of the cores each are as fast as one batch on all
+        # cores of an idle machine, and many times as fast on a busy one.
+        n_threads, n_cores_each = share_threads(network.device)
+        pool = ThreadPoolExecutor(
+            n_threads, "images", initializer=use_threads, initargs=(n_cores_each,)
+        )
+        batches = list(gen_batches(len(images), self._batch_size()))
+        extract = partial(_extract_batch, network, images, first_row, cached, rows)
+        try:
+            for batch, found in zip(batches, pool.map(extract, batches), strict=True):
+                errors += found
+                if errors and self.on_error == "raise":
+                    break
+                advance(batch.stop - batch.start)
+        finally:
+            # Also when something stops it early: what is not begun is not begun.
+            pool.shutdown(wait=True, cancel_futures=True)
+            if cached is not None:
+                cached.close()
+        return Extraction(rows, errors)
 
     def _batch_size(self) -> int:
-        return suitable_batch_size(self.batch_size, self.device_)
+        if isinstance(self.batch_size, str):
+            return _BATCH_ON_CPU if self.device_.type == "cpu" else _BATCH_ELSEWHERE
+        return int(self.batch_size)
 
     def _cache(self) -> FeatureCache | None:
         if self.cache is None or isinstance(self.cache, FeatureCache):
             return self.cache
         return FeatureCache(self.cache)
 
-    def _available_recipe(self) -> Recipe:
-        # After unpickling on another machine, the device may not be there.
-        try:
-            resolve_device(self._recipe.device)
-        except ValueError:
-            self.device_ = resolve_device(self.device)
-            self._recipe = dataclasses.replace(self._recipe, device=str(self.device_))
-            self._network = None
-        return self._recipe
+    @property
+    def device_(self) -> torch.device:
+        """Where the network is; chosen anew by ``device`` after unpickling."""
+        check_is_fitted(self)
+        if not self._recipe.device:
+            device = str(resolve_device(self.device))
+            self._recipe = dataclasses.replace(self._recipe, device=device)
+        return torch.device(self._recipe.device)
+
+    @property
+    def _network(self) -> Network:
+        """The network, loaded again where this process does not keep it ready."""
+        return dataclasses.replace(self._recipe, device=str(self.device_)).load()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The network comes back from its file, or from the recipe, at first use.
-        state = super().__getstate__().copy()
-        if "_network" in state:
-            state["_network"] = None
+        """Return settings and plain values; the network is loaded again at first use."""
+        state = {name: _plain(value) for name, value in super().__getstate__().items()}
+        if "_recipe" in state:
+            state["_recipe"] = {**vars(self._recipe), "device": ""}
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_recipe" in state:
+            state = {**state, "_recipe": Recipe(**state["_recipe"])}
+        super().__setstate__(state)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_recipe")
@@ -300,3 +328,75 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _extract_chunk(transformer: ImageExtractor, images: list[Any], first_row: int) -> Extraction:
+    """Do a chunk's work in one of joblib's workers."""
+    return transformer._extract(images, first_row, lambda n_done: None)
+
+
+def _extract_batch(
+    network: Network,
+    images: list[Any],
+    first_row: int,
+    cached: CachedRows | None,
+    rows: np.ndarray,
+    batch: slice,
+) -> list[ImageReadError]:
+    """Fill the rows of one batch; return the errors of images that can't be read."""
+    errors = []
+    views: dict[int, torch.Tensor] = {}
+    digests: list[bytes] = []
+    for i in range(batch.start, batch.stop):
+        try:
+            content = ImageContent(images[i], row=first_row + i)
+            if cached is not None:
+                digest = content.digest()
+                row = cached.get(digest)
+                if row is not None:
+                    rows[i] = row
+                    continue
+            views[i] = network.preprocess.view(content.rgb())
+            if cached is not None:
+                digests.append(digest)
+        except ImageReadError as error:
+            errors.append(error)
+    if views:
+        found = network.features(_stacked(list(views.values()))).numpy()
+        rows[list(views)] = found
+        if cached is not None:
+            cached.put(digests, found)
+    return errors
+
+
+def _stacked(views: list[torch.Tensor]) -> torch.Tensor:
+    shapes = {tuple(view.shape) for view in views}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"preprocessing gives tensors of different shapes, {sorted(shapes)}; a network takes "
+            "images of one size: resize and crop them."
+        )
+    return torch.stack(views)
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter's value as text where it has an equal one."""
+    if isinstance(value, torch.device):
+        return str(value)
+    if isinstance(value, FeatureCache):
+        return str(value.path)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+@contextmanager
+def _without_warnings_of_joblib() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # Loading torch looks like a leak to loky, which then renews the worker.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        # Chunks are cancelled on purpose at the first image that can't be read.
+        warnings.filterwarnings("ignore", module="joblib", category=UserWarning)
+        yield
+
+
+def _closing(results: Any) -> Any:
+    return closing(results) if hasattr(results, "close") else nullcontext(results)

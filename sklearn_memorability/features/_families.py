@@ -377,7 +377,7 @@ def output_width(network: nn.Module, preprocess: Preprocess, name: str) -> int:
         If the output is not one row a picture, or the network can't take what the
         preprocessing gives.
     """
-    views = preprocess.views(Image.new("RGB", (256, 256), "grey"), 1)
+    views = preprocess.view(Image.new("RGB", (256, 256), "grey"))[None]
     try:
         with torch.inference_mode():
             found = network(preprocess.normalize(views))

@@ -21,40 +21,18 @@ _LIBRARIES = frozenset(
 
 
 def identity(
-    name: str, layer: str, module: nn.Module, preprocess: Preprocess, own: bool, **settings: Any
+    name: str, layer: str, module: nn.Module, preprocess: Preprocess, precision: str, own: bool
 ) -> str:
-    """Return a text that two networks share only if they give the same features.
+    """Return JSON that two networks share only if they give the same features.
 
-    Parameters
-    ----------
-    name, layer : str
-        The backbone's name, and the layer.
-    module : torch.nn.Module
-        The network up to the layer.
-    preprocess : Preprocess
-        Its preprocessing.
-    own : bool
-        Whether the network is the user's own, known by its structure and its source
-        rather than by its name.
-    **settings
-        What else decides the features.
-
-    Returns
-    -------
-    str
-        JSON.
-
-    Raises
-    ------
-    ValueError
-        If code of the user's own has no source to be known by.
+    A network of the user's ``own`` is known by its structure and its source, too.
     """
     known = {
         "network": name,
         "layer": layer,
         "weights": hash_of_weights(module),
         "preprocessing": _describe(preprocess),
-        **settings,
+        "precision": precision,
     }
     if own:
         # The repr tells the parts that are a library's, and how they are put together.

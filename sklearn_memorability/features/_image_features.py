@@ -14,10 +14,10 @@ from sklearn_memorability.features._extractor import ImageExtractor
 
 
 class ImageFeatures(ImageExtractor):
-    """Features of pictures from a pretrained network.
+    """Features of images from a pretrained network.
 
-    Each picture goes through the network with the preprocessing that the network was
-    trained with, and one of its last layers becomes the picture's row.
+    Each image goes through the network with the preprocessing that the network was
+    trained with, and one of its last layers becomes the image's row.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class ImageFeatures(ImageExtractor):
         The layer to read. None is the one in front of the classifier (of CLIP, the
         joint embedding), the only one of most networks; the VGGs have ``"fc7"``
         (default) and ``"fc6"``, both after their ReLU, and ``"pool"``, the mean of the
-        last convolutions over the picture.
+        last convolutions over the image.
     weights : str or path-like, optional
         A file of weights for the network, ``.safetensors`` or written by
         ``torch.save(network.state_dict(), file)``. None takes the pretrained ones,
@@ -48,11 +48,8 @@ class ImageFeatures(ImageExtractor):
         with: ``"caffe"`` for files of VGG weights in Caffe's convention (blue first,
         means of 0-255 taken off), or a callable from an RGB PIL image to a tensor of
         shape (channels, height, width), such as a torchvision ``Compose``.
-    crops : {1, 5, 10}, default=1
-        How many views of each picture to average the features of: the centre; with
-        the four corners; with all five mirrored. Time goes up as much.
     batch_size : int or "auto", default="auto"
-        How many pictures go through the network at a time. It changes memory and
+        How many images go through the network at a time. It changes memory and
         speed, not the features. ``"auto"`` is 4 on the CPU, which suits its caches, and
         64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
     device : str or torch.device, optional
@@ -62,18 +59,15 @@ class ImageFeatures(ImageExtractor):
         hardware made for it (recent GPUs, CPUs with AMX), and changes features in the
         third digit; ``"auto"`` takes it there and float32 elsewhere. Features are
         float32 either way.
-    channels_last : bool, default=True
-        Whether the channels of a pixel lie side by side in memory, which is the faster
-        layout for convolutions on most devices.
     cache : str, path-like or FeatureCache, optional
-        A file, or a folder, in which features are kept, so that no picture goes through
+        A file, or a folder, in which features are kept, so that no image goes through
         the same network twice; see :class:`FeatureCache`.
     on_error : {"raise", "nan"}, default="raise"
-        What becomes of a picture that can't be read: an :class:`ImageReadError
+        What becomes of an image that can't be read: an :class:`ImageReadError
         <sklearn_memorability.images.ImageReadError>` that names its row and file, or a
         row of NaN, and one :class:`UnreadableImagesWarning` that lists them all.
     n_jobs : int, optional
-        How many processes to share the pictures among, through joblib; with
+        How many processes to share the images among, through joblib; with
         ``joblib.parallel_config``, threads or a cluster. None is 1. One process uses all
         cores already, so more of them pay off on a cluster or where reading is slow.
     verbose : int, default=0
@@ -93,21 +87,20 @@ class ImageFeatures(ImageExtractor):
 
     Notes
     -----
-    A pickle of the transformer leaves pretrained weights out (it is below a kilobyte)
-    and loads them again at first use; a file given as ``weights`` must then still be
-    there. Parameters changed after ``fit`` count from the next ``fit`` on, except those
-    that change no feature: ``batch_size``, ``cache``, ``on_error``, ``n_jobs`` and
-    ``verbose``.
+    A saved transformer (pickle, joblib or skops) holds settings alone, below two
+    kilobytes. It loads the network again at first use, on the device that ``device`` asks
+    for there; a file given as ``weights`` must then still be there. Parameters changed
+    after ``fit`` count from the next ``fit`` on, except those that change no feature:
+    ``batch_size``, ``cache``, ``on_error``, ``n_jobs`` and ``verbose``.
 
-    The last two pretrained networks stay in memory for the next fit;
-    :func:`release_networks` lets go of them.
+    The last two networks stay in memory for the next fit.
 
     Examples
     --------
     >>> from sklearn.datasets import load_sample_images
     >>> from sklearn_memorability.features import ImageFeatures
-    >>> pictures = load_sample_images().images
-    >>> ImageFeatures().fit_transform(pictures).shape
+    >>> images = load_sample_images().images
+    >>> ImageFeatures().fit_transform(images).shape
     (2, 1280)
     """
 
@@ -124,11 +117,9 @@ class ImageFeatures(ImageExtractor):
         layer: str | None = None,
         weights: str | os.PathLike[str] | None = None,
         preprocessing: str | Callable[..., Any] | None = None,
-        crops: int = 1,
         batch_size: int | str = "auto",
         device: str | torch.device | None = None,
         precision: str = "float32",
-        channels_last: bool = True,
         cache: str | os.PathLike[str] | FeatureCache | None = None,
         on_error: str = "raise",
         n_jobs: int | None = None,
@@ -138,11 +129,9 @@ class ImageFeatures(ImageExtractor):
         self.layer = layer
         self.weights = weights
         self.preprocessing = preprocessing
-        self.crops = crops
         self.batch_size = batch_size
         self.device = device
         self.precision = precision
-        self.channels_last = channels_last
         self.cache = cache
         self.on_error = on_error
         self.n_jobs = n_jobs
@@ -155,7 +144,7 @@ class ImageFeatures(ImageExtractor):
 class VGGFeatures(ImageExtractor):
     """The paper's CNN features: VGG16's last fully connected layer before the softmax.
 
-    Section 2.1 of Squalli-Houssaini et al. (2018): a picture's feature is the
+    Section 2.1 of Squalli-Houssaini et al. (2018): an image's feature is the
     4096-d output of VGG16's second fully connected layer, ``fc7``, here after its
     ReLU. The shorter side is scaled to 256, the central 224 x 224 pixels are taken and
     normalised as torchvision does for these weights.
@@ -164,7 +153,7 @@ class VGGFeatures(ImageExtractor):
     ----------
     layer : {"fc7", "fc6", "pool"}, default="fc7"
         The layer to read: the second or the first fully connected one, after its ReLU
-        (4096 features), or the mean of the last convolutions over the picture (512).
+        (4096 features), or the mean of the last convolutions over the image (512).
     depth : {16, 19}, default=16
         Layers with weights: VGG16 is the paper's; VGG19, in Caffe's convention, is what
         the image-caption embedding of Kiros et al. was trained on.
@@ -179,11 +168,8 @@ class VGGFeatures(ImageExtractor):
         with: ``"caffe"`` for files of VGG weights in Caffe's convention (blue first,
         means of 0-255 taken off), or a callable from an RGB PIL image to a tensor of
         shape (channels, height, width), such as a torchvision ``Compose``.
-    crops : {1, 5, 10}, default=1
-        How many views of each picture to average the features of: the centre; with
-        the four corners; with all five mirrored. Time goes up as much.
     batch_size : int or "auto", default="auto"
-        How many pictures go through the network at a time. It changes memory and
+        How many images go through the network at a time. It changes memory and
         speed, not the features. ``"auto"`` is 4 on the CPU, which suits its caches, and
         64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
     device : str or torch.device, optional
@@ -193,18 +179,15 @@ class VGGFeatures(ImageExtractor):
         hardware made for it (recent GPUs, CPUs with AMX), and changes features in the
         third digit; ``"auto"`` takes it there and float32 elsewhere. Features are
         float32 either way.
-    channels_last : bool, default=True
-        Whether the channels of a pixel lie side by side in memory, which is the faster
-        layout for convolutions on most devices.
     cache : str, path-like or FeatureCache, optional
-        A file, or a folder, in which features are kept, so that no picture goes through
+        A file, or a folder, in which features are kept, so that no image goes through
         the same network twice; see :class:`FeatureCache`.
     on_error : {"raise", "nan"}, default="raise"
-        What becomes of a picture that can't be read: an :class:`ImageReadError
+        What becomes of an image that can't be read: an :class:`ImageReadError
         <sklearn_memorability.images.ImageReadError>` that names its row and file, or a
         row of NaN, and one :class:`UnreadableImagesWarning` that lists them all.
     n_jobs : int, optional
-        How many processes to share the pictures among, through joblib; with
+        How many processes to share the images among, through joblib; with
         ``joblib.parallel_config``, threads or a cluster. None is 1. One process uses all
         cores already, so more of them pay off on a cluster or where reading is slow.
     verbose : int, default=0
@@ -250,11 +233,9 @@ class VGGFeatures(ImageExtractor):
         depth: int = 16,
         weights: str | os.PathLike[str] | None = None,
         preprocessing: str | Callable[..., Any] | None = None,
-        crops: int = 1,
         batch_size: int | str = "auto",
         device: str | torch.device | None = None,
         precision: str = "float32",
-        channels_last: bool = True,
         cache: str | os.PathLike[str] | FeatureCache | None = None,
         on_error: str = "raise",
         n_jobs: int | None = None,
@@ -264,11 +245,9 @@ class VGGFeatures(ImageExtractor):
         self.depth = depth
         self.weights = weights
         self.preprocessing = preprocessing
-        self.crops = crops
         self.batch_size = batch_size
         self.device = device
         self.precision = precision
-        self.channels_last = channels_last
         self.cache = cache
         self.on_error = on_error
         self.n_jobs = n_jobs

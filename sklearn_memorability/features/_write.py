@@ -1,115 +1,71 @@
-"""Features of more pictures than fit into memory: computed in chunks, kept on disk."""
+"""Features on disk, in NumPy's own format."""
 
-import json
 import os
 import warnings
-from contextlib import nullcontext
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
-from sklearn_memorability._rows import StoredFeatures
+from sklearn_memorability._utils._files import locked
 from sklearn_memorability.features._extractor import UnreadableImagesWarning
-from sklearn_memorability.features._write_chunks import Store, Writer, sliced
-from sklearn_memorability.features._write_identity import known_transformer
-from sklearn_memorability.features._write_journal import VERSION, alone
-from sklearn_memorability.features._write_npy import NpyStore
-from sklearn_memorability.features._write_zarr import ZarrStore
-from sklearn_memorability.images import ImageContent, ImageReadError
+from sklearn_memorability.images import ImageReadError
+from sklearn_memorability.images._collect import as_image_list
 
-_SUFFIXES = (".npy", ".zarr")
-_LISTED = 20
+_BLOCK = 1024  # images whose rows are in memory at a time
 
 
 def write_features(
-    transformer: Any,
-    X: Any,
-    path: str | os.PathLike[str],
-    *,
-    chunk_rows: int = 1024,
-    part: tuple[int, int] | None = None,
-    dtype: str = "float32",
-    overwrite: bool = False,
-    verbose: int = 0,
-) -> StoredFeatures | None:
-    """Compute features chunk by chunk and keep them on disk.
+    transformer: Any, images: Any, path: str | os.PathLike[str], *, verbose: int = 0
+) -> np.memmap:
+    """Compute features block by block and keep them in a file on disk.
 
-    Memory holds one chunk. The same call after an interruption, whatever it was, goes on
-    where that stopped: rows that are on disk, sound and of unchanged pictures are not
-    computed again.
+    Memory holds the rows of 1,024 images. With a transformer that has a ``cache``, the same
+    call after an interruption goes on where that stopped: rows that are in the cache are not
+    computed again. Without one, it starts anew.
 
     Parameters
     ----------
     transformer : object with transform
         Fitted: :class:`ImageFeatures`, :class:`VGGFeatures`, :class:`CaptionEmbedding`, a
-        ``FeatureUnion`` or ``Pipeline`` of them, or whatever makes a row of each picture
+        ``FeatureUnion`` or ``Pipeline`` of them, or whatever makes a row of each image
         without looking at the others.
-    X : sequence
-        The pictures: a list, or what has a length and can be sliced.
+    images : list, tuple, array, Series or one-column DataFrame of n_images images
+        As the transformer takes them.
     path : str or path-like
-        What to write, by its ending. ``.npy``, NumPy's own file: read fastest and by
-        everything. ``.zarr``, a folder in Zarr's format (version 3, extra ``zarr``):
-        compressed, and may be written in parts.
-    chunk_rows : int, default=1024
-        How many rows are computed, kept and written together. In Zarr's format a chunk
-        is a file, so give 16384 or so for a hundred million rows.
-    part : (int, int), optional
-        ``(i, n)``, for Zarr alone: write the i-th (from 0) of n ranges of the rows, as one
-        of n jobs of a cluster that share a disk and get the same arguments otherwise.
-    dtype : {"float32", "float16"}, default="float32"
-        What is stored. ``"float16"`` takes half the room and keeps three digits: a value
-        changes by at most 0.05 %, those below 0.00006 by more.
-    overwrite : bool, default=False
-        Whether other features under the path are removed first. What an equal call has
-        begun is gone on with all the same. It can't be used with ``part``.
+        The file to write, which ends in ``.npy``; one that is there is replaced. It has this
+        name once it is whole.
     verbose : int, default=0
-        Above 0, a progress bar. Rows that it counts are on disk.
+        Above 0, a progress bar.
 
     Returns
     -------
-    StoredFeatures or None
-        The rows, read from disk when they are needed, in the order of ``X``. None as long
-        as rows of other parts are missing.
+    numpy.memmap of shape (n_images, n_features), float32
+        The rows, in the order of ``images``, read from disk when they are needed: what
+        ``numpy.load(path, mmap_mode="r")`` returns.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range, the path holds something else (the message names
-        what differs), a value is too large for ``dtype``, or ``transformer`` holds
-        something that can't be known by its value.
-    TypeError
-        If ``X`` is a single picture, or can't be sliced.
+        If ``path`` does not end in ``.npy`` or there is no image.
+    ImageReadError
+        At the first image that can't be read, if the transformer has ``on_error="raise"``.
     BlockingIOError
         If another process is writing to the path.
     OSError
-        If the disk is full (the message says how much is needed), or can't be written to.
-    ImageReadError
-        At the first picture that can't be read, if the transformer has
-        ``on_error="raise"``.
-    ImportError
-        If Zarr's format is asked for and zarr is not installed.
+        If the disk is full, or can't be written to.
 
     Warns
     -----
     UnreadableImagesWarning
-        Once at the end, if pictures could not be read and the transformer has
+        Once at the end, if images could not be read and the transformer has
         ``on_error="nan"``; their rows are NaN.
 
     See Also
     --------
-    StoredFeatures : What is returned.
-    FeatureCache : Features by picture, for searches on sets that fit into memory.
-
-    Notes
-    -----
-    A transformer is known by what decides its rows, as networks are in the cache; a path
-    by its text and its file's size and time; any other picture by its content. A ``.npy``
-    file is written under another name and gets its own when it is whole. A Zarr array has
-    the attribute ``memorability_unfinished`` until then. What is kept of the chunks is
-    JSON: in ``NAME.npy.journal``, or in the array's folder ``journal``. Don't remove it as
-    long as you may call again.
+    FeatureCache : What lets an interrupted call go on.
 
     Examples
     --------
@@ -117,113 +73,76 @@ def write_features(
     >>> from pathlib import Path
     >>> from sklearn.datasets import load_sample_images
     >>> from sklearn_memorability.features import ImageFeatures, write_features
-    >>> pictures = load_sample_images().images
-    >>> transformer = ImageFeatures().fit(pictures)
+    >>> images = load_sample_images().images
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     stored = write_features(transformer, pictures, Path(folder) / "features.npy")
-    ...     stored.shape
+    ...     transformer = ImageFeatures(cache=folder).fit(images)
+    ...     rows = write_features(transformer, images, Path(folder) / "features.npy")
+    ...     rows.shape
     (2, 1280)
     """
-    target, store = _open_store(path, part, overwrite)
-    n_rows = _count(X)
-    starts = _starts(n_rows, chunk_rows, part)
-    if dtype not in {"float32", "float16"}:
-        raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float16'.")
-    wanted = {
-        "format": VERSION,
-        "n_rows": n_rows,
-        "chunk_rows": int(chunk_rows),
-        "dtype": dtype,
-        "transformer": known_transformer(transformer),
-    }
-    wanted = json.loads(json.dumps(wanted))
-    writer = Writer(transformer, X, store, wanted, target)
-    with nullcontext() if part else alone(target):
-        try:
-            with (
-                warnings.catch_warnings(),
-                tqdm(
-                    total=writer.count(starts), desc=target.name, unit="image", disable=not verbose
-                ) as bar,
-            ):
-                # One at the end tells of all.
-                warnings.simplefilter("ignore", UnreadableImagesWarning)
-                writer.write(starts, overwrite, bar.update)
-            is_whole = store.finish()
-        finally:
-            store.close()
-    _warn(X, writer.unreadable)
-    return StoredFeatures(target) if is_whole else None
-
-
-def _open_store(
-    path: str | os.PathLike[str], part: tuple[int, int] | None, overwrite: bool
-) -> tuple[Path, Store]:
-    suffix = os.path.splitext(os.fspath(path))[1].lower()
-    if suffix not in _SUFFIXES:
-        raise ValueError(f"path={os.fspath(path)!r} must end in .npy or .zarr.")
-    # What a link leads to is written, not the link.
     target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(target.parent)!r}; make it first.")
-    if part is not None:
-        _check_part(part, suffix, overwrite)
-    if suffix == ".zarr":
-        return target, ZarrStore(target, part or (0, 1))
-    if target.is_dir():
-        raise IsADirectoryError(f"{str(target)!r} is a folder; give the name of a file.")
-    return target, NpyStore(target)
-
-
-def _check_part(part: Any, suffix: str, overwrite: bool) -> None:
-    sound = isinstance(part, tuple | list) and len(part) == 2
-    if not (sound and all(isinstance(i, Integral) for i in part) and 0 <= part[0] < part[1]):
-        raise ValueError(f"part={part!r} must be (i, n): the i-th of n parts, counted from 0.")
-    if suffix != ".zarr":
-        raise ValueError(f"part={part!r} needs a path that ends in .zarr.")
-    if overwrite:
-        raise ValueError(
-            "overwrite=True can't be used with part, as it would remove what other parts have "
-            "written. Remove the folder before the first part begins."
-        )
-
-
-def _count(X: Any) -> int:
-    single = isinstance(X, str | bytes | bytearray | os.PathLike)
-    if single or not (hasattr(X, "__len__") and hasattr(X, "__getitem__")) or isinstance(X, dict):
-        raise TypeError(
-            f"X must be a list of pictures, or another sequence that can be sliced; got a "
-            f"{type(X).__name__}."
-        )
-    if len(X) == 0:
-        raise ValueError("X holds no picture.")
-    return len(X)
-
-
-def _starts(n_rows: int, chunk_rows: Any, part: tuple[int, int] | None) -> list[int]:
-    if not isinstance(chunk_rows, Integral) or chunk_rows < 1:
-        raise ValueError(f"chunk_rows={chunk_rows!r} must be a whole number above zero.")
-    starts = range(0, n_rows, int(chunk_rows))
-    i, n = part or (0, 1)
-    return list(starts[i * len(starts) // n : (i + 1) * len(starts) // n])
-
-
-def _warn(X: Any, unreadable: list[int]) -> None:
-    if not unreadable:
-        return
-    listed = []
-    for row in sorted(unreadable)[:_LISTED]:
-        reason = f"Image in row {row}"
+    if target.suffix != ".npy":
+        raise ValueError(f"path={os.fspath(path)!r} must end in .npy.")
+    images = as_image_list(images)
+    # The same name each time: what a killed process has left is written over.
+    draft = target.with_name(f".{target.name}.unfinished")
+    errors: dict[int, ImageReadError] = {}
+    memory: np.memmap | None = None
+    progress = tqdm(total=len(images), desc=target.name, unit="image", disable=not verbose)
+    with locked(target, wait=0), progress:
         try:
-            ImageContent(next(iter(sliced(X, slice(row, row + 1)))), row=row).picture()
+            for block in gen_batches(len(images), _BLOCK):
+                rows = _block_rows(transformer, images, block, errors)
+                if memory is None:
+                    memory = _new_file(draft, (len(images), rows.shape[1]))
+                memory[block] = rows
+                progress.update(len(rows))
+            memory.flush()  # type: ignore[union-attr]
+            del memory
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+    if errors:
+        found = [errors[row] for row in sorted(errors)]
+        warnings.warn(UnreadableImagesWarning(found), stacklevel=2)
+    return np.load(target, mmap_mode="r")
+
+
+def _block_rows(
+    transformer: Any, images: list[Any], block: slice, errors: dict[int, ImageReadError]
+) -> np.ndarray:
+    """Return a block's rows; the rows in errors become those among all images."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnreadableImagesWarning)
+        try:
+            rows = np.asarray(transformer.transform(images[block]), dtype=np.float32)
         except ImageReadError as error:
-            reason = str(error)
-        listed.append(reason)
-    if len(unreadable) > _LISTED:
-        listed.append(f"and {len(unreadable) - _LISTED} more.")
-    warnings.warn(
-        f"{len(unreadable)} image(s) could not be read; their rows are NaN:\n  "
-        + "\n  ".join(listed),
-        UnreadableImagesWarning,
-        stacklevel=3,
-    )
+            raise _moved(error, block.start) from error
+    for warning in caught:
+        if isinstance(warning.message, UnreadableImagesWarning):
+            for error in warning.message.errors:
+                moved = _moved(error, block.start)
+                errors.setdefault(moved.row or 0, moved)
+        else:
+            warnings.warn(warning.message, stacklevel=3)
+    return rows
+
+
+def _moved(error: ImageReadError, start: int) -> ImageReadError:
+    row = (error.row or 0) + start
+    return ImageReadError(error.reason, row=row, path=error.path, form=error.form)
+
+
+def _new_file(path: Path, shape: tuple[int, int]) -> np.memmap:
+    """Return an empty array in a file whose room on the disk is reserved."""
+    try:
+        memory = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            # Otherwise a disk that becomes full would end the process while it writes.
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        n_bytes = 4 * shape[0] * shape[1]
+        text = f"{error.strerror} (features of shape {shape}, {n_bytes / 1e9:.3g} GB)"
+        raise OSError(error.errno, text, str(path.parent)) from error
+    return memory

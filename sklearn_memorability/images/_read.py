@@ -125,7 +125,7 @@ def read_image(image: ImageLike, *, row: int | None = None) -> Image.Image:
     >>> read_image(np.zeros((4, 6), dtype=np.uint8)).size
     (6, 4)
     """
-    return ImageContent(image, row=row).picture()
+    return ImageContent(image, row=row).rgb()
 
 
 class ImageContent:
@@ -151,7 +151,7 @@ class ImageContent:
     >>> import numpy as np
     >>> from sklearn_memorability.images import ImageContent
     >>> content = ImageContent(np.zeros((4, 6, 3), dtype=np.uint8))
-    >>> content.picture().size, len(content.digest())
+    >>> content.rgb().size, len(content.digest())
     ((6, 4), 32)
     """
 
@@ -174,12 +174,12 @@ class ImageContent:
         """
         if self._encoded is not None:
             return hashlib.sha256(self._encoded).digest()
-        picture = self.picture()
+        picture = self.rgb()
         pixels = hashlib.sha256(b"RGB %d x %d\n" % picture.size)
         pixels.update(picture.tobytes())
         return pixels.digest()
 
-    def picture(self) -> Image.Image:
+    def rgb(self) -> Image.Image:
         """Return the picture, in mode RGB and upright.
 
         Returns

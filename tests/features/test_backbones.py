@@ -28,7 +28,7 @@ def test_efficientnet_is_its_own_network_below_the_last_layer(lite0, photographs
     whole.load_state_dict(read_state_dict(path))
     whole.eval()
     with torch.inference_mode():
-        views = torch.cat([lite0.preprocess.views(Image.open(p), 1) for p in photographs])
+        views = torch.stack([lite0.preprocess.view(Image.open(p)) for p in photographs])
         batch = lite0.preprocess.normalize(views)
         features = lite0.load("pool", None)(batch)
         expected = whole(batch)

@@ -130,7 +130,7 @@ def test_vgg_layers_and_depths(vgg16_weights, photographs):
     network.load_state_dict(torch.load(vgg16_weights, weights_only=True))
     views = get_backbone("vgg16").preprocess
     with torch.inference_mode():
-        batch = torch.cat([views.views(Image.open(path), 1) for path in photographs])
+        batch = torch.stack([views.view(Image.open(path)) for path in photographs])
         expected = network.features(views.normalize(batch)).mean(dim=(2, 3))
     np.testing.assert_allclose(pooled, expected, atol=1e-4 * float(expected.abs().max()))
     assert get_backbone("vgg19").load.build("fc6").classifier[0].out_features == 4096
@@ -171,14 +171,6 @@ def test_timm_is_read_in_front_of_its_classifier(photographs, tmp_path):
             expected = network.forward_head(network.forward_features(batch), pre_logits=True)
         np.testing.assert_allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
         assert len(transformer.get_feature_names_out()) == expected.shape[1]
-
-
-def test_timm_in_crops(photographs, tmp_path):
-    path = _saved(_seeded(lambda: timm.create_model("test_vit", pretrained=False)), tmp_path / "w")
-    one = ImageFeatures("timm:test_vit", weights=path).fit_transform(photographs)
-    ten = ImageFeatures("timm:test_vit", weights=path, crops=10).fit_transform(photographs)
-    assert ten.shape == one.shape
-    assert not np.allclose(one, ten)
 
 
 @pytest.fixture

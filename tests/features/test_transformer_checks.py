@@ -226,7 +226,7 @@ def check_deepcopy(case):
 
 def check_refit_gives_the_new_network(case):
     transformer = case.new().fit(case.pictures)
-    transformer.set_params(crops=5)
+    transformer.set_params(precision="bfloat16")
     # What is fitted stays until it is fitted again, also in a pickle.
     case.same(transformer.transform(case.pictures))
     case.same(pickle.loads(pickle.dumps(transformer)).transform(case.pictures))
@@ -265,7 +265,6 @@ def check_bad_parameters(case):
         {"batch_size": 0},
         {"batch_size": 2.5},
         {"batch_size": "large"},
-        {"crops": 3},
         {"precision": "float16"},
         {"on_error": "ignore"},
         {"device": 7},
@@ -303,7 +302,7 @@ def check_global_state_is_left_alone(case):
 
 def check_gradients_are_not_kept(case):
     fitted = case.new().fit(case.pictures)
-    assert not any(p.requires_grad for p in fitted._recipe.load().module.parameters())
+    assert not any(p.requires_grad for p in fitted._network.module.parameters())
 
 
 def check_pipeline_with_routed_metadata(case):
@@ -341,7 +340,7 @@ def check_equal_transformers_have_equal_hashes(case):
     # lasts, so a network of one's own is found again by cache= alone.
     if case.is_light:
         assert joblib.hash(case.new()) == joblib.hash(case.new())
-        assert joblib.hash(case.new()) != joblib.hash(case.new(crops=5))
+        assert joblib.hash(case.new()) != joblib.hash(case.new(precision="bfloat16"))
 
 
 def check_tags(case):
