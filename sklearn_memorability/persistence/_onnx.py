@@ -25,7 +25,8 @@ from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import ClipSpace
-from sklearn_memorability.images import as_image_list, read_image
+from sklearn_memorability.images import read_image
+from sklearn_memorability.images._collect import as_image_list
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 # One file of protocol buffers can't be larger than 2 GB.
@@ -153,7 +154,7 @@ def _takes_images(step: Any) -> bool:
 
 
 def _pixels(module: Any, image: Image.Image) -> torch.Tensor:
-    return module.preprocess.views(image, 1)
+    return module.preprocess.view(image)[None]
 
 
 def _write(
