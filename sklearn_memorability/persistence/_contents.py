@@ -37,6 +37,7 @@ TRUSTED = (
 # Callbacks and metadata routing refer back to the estimator, which skops can't write.
 _NOT_SAVED = {"_metadata_request", "_skl_callbacks"}
 
+_ON_A_DEVICE = (BalancedQuantileClassifierRegressor, ImageExtractor, VisualSemanticEmbedding)
 _SEARCH_TREES = {"kd_tree": KDTree, "ball_tree": BallTree}
 
 
@@ -47,10 +48,10 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
 
     def attributes_of(part: Any) -> dict[str, Any]:
         attributes = {k: v for k, v in _without_folders(part).items() if k not in _NOT_SAVED}
-        for name in ("class_counts_", "n_samples_seen_"):
-            if name in attributes:
-                count = np.sum if name == "class_counts_" else np.max
-                n_samples.append(int(count(attributes[name])))
+        if hasattr(part, "class_counts_"):
+            n_samples.append(int(np.sum(part.class_counts_)))
+        if hasattr(part, "n_samples_seen_"):
+            n_samples.append(int(np.max(part.n_samples_seen_)))
         # The nodes of a search tree in a file could point anywhere; it is grown again.
         if isinstance(attributes.get("_tree"), KDTree | BallTree):
             attributes["_tree"] = None
@@ -133,7 +134,7 @@ def after_loading(
     if not isinstance(model, BaseEstimator):
         raise ValueError(f"it holds a {type(model).__name__}, not an estimator.")
 
-    def path_of(name: str | None) -> str | None:
+    def path_of(name: Any) -> str | None:
         if name is None:
             return None
         for path in candidates:
@@ -167,9 +168,6 @@ def after_loading(
         return attributes
 
     return _copy_of(model, attributes_of, {})
-
-
-_ON_A_DEVICE = (BalancedQuantileClassifierRegressor, ImageExtractor, VisualSemanticEmbedding)
 
 
 def _device_here(device: Any) -> torch.device:

@@ -106,7 +106,15 @@ def save(
     check_is_fitted(model)
     if is_search(model) and not hasattr(model, "best_estimator_"):
         raise ValueError("A search with refit=False holds no fitted model: set refit=True.")
-    copied, found = to_save(model)
+    names = _names(trusted)
+    buffer = io.BytesIO()
+    try:
+        copied, known = to_save(model)
+        skops.dump(copied, buffer)
+        _check_types(buffer, names)
+    except Exception as error:
+        # Foreign objects may raise anything when they are asked for their state.
+        raise ValueError(f"The {type(model).__name__} can't be saved: {error}") from error
     facts = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
@@ -114,15 +122,8 @@ def save(
         "versions": {"python": platform.python_version(), **_versions()},
         "model": type(copied).__name__,
         "n_features": getattr(copied, "n_features_in_", None),
-        **found,
+        **known,
     }
-    buffer = io.BytesIO()
-    try:
-        skops.dump(copied, buffer)
-        _check_types(buffer.getvalue(), _names(trusted))
-    except Exception as error:
-        # Foreign objects may raise anything when they are asked for their state.
-        raise ValueError(f"The {type(model).__name__} can't be saved: {error}") from error
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(_FACTS, json.dumps(facts, indent=1))
     write_whole(path, buffer.getvalue())
@@ -194,12 +195,11 @@ def load(
     differing = _differing(facts)
     beside = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
     with _naming(file, f" (It was saved with {differing}.)" if differing else ""):
-        content = file.read_bytes()
-        _check_types(content, names)
+        _check_types(file, names)
         with warnings.catch_warnings():
             # Said once for the whole model, below.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            model = skops.loads(content, trusted=sorted(names))
+            model = skops.load(file, trusted=sorted(names))
         # A name, not a path: what lies elsewhere is not looked at.
         beside += [file.parent / Path(name).name for name in facts["weights_files"]]
         model = after_loading(model, device, [Path(p) for p in beside], facts["weights_files"])
@@ -278,13 +278,13 @@ def import_skops() -> Any:
     return skops.io
 
 
-def _check_types(content: bytes, trusted: set[str]) -> None:
+def _check_types(file: Path | io.BytesIO, trusted: set[str]) -> None:
     """Check a file's members and types before anything in it is built."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with zipfile.ZipFile(file) as archive:
         for name in archive.namelist():
             if not _MEMBERS.fullmatch(name):
                 raise ValueError(f"it holds {name!r:.80}; a model holds no bytes, only arrays.")
-    unknown = sorted(set(import_skops().get_untrusted_types(data=content)) - trusted)
+    unknown = sorted(set(import_skops().get_untrusted_types(file=file)) - trusted)
     if unknown:
         raise ValueError(
             f"it holds types that are not trusted: {', '.join(unknown[:10])}. If they are your "
