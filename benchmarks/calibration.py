@@ -9,13 +9,11 @@ aggregation: the mean error. ``memcat`` needs MEMORABILITY_TEST_DATA.
 
 import argparse
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from _figures import Figure, add_json_option, write_figures
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold
 
@@ -42,24 +40,23 @@ class HeldOut(NamedTuple):
 def data_sets() -> dict[str, tuple[np.ndarray, np.ndarray, Any]]:
     """Return features, scores and groups of each set."""
     concepts, photographs = load_things_concepts(), load_things_photographs()
-    found: dict[str, tuple[np.ndarray, np.ndarray, Any]] = {
+    sets: dict[str, tuple[np.ndarray, np.ndarray, Any]] = {
         "concepts": (concepts.data, concepts.target, None),
         "photographs": (photographs.data, photographs.target, photographs.groups),
     }
     path = Path(os.environ.get("MEMORABILITY_TEST_DATA", "")) / "memcat" / "features.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as arrays:
-            found["memcat"] = (arrays["X"].astype(np.float32), arrays["y"].astype(float), None)
+            sets["memcat"] = (arrays["X"].astype(np.float32), arrays["y"].astype(float), None)
     else:
         print("memcat: not measured, its file is missing (see MEMORABILITY_TEST_DATA)")
-    return found
+    return sets
 
 
 def main() -> None:
     """Print coverage and bias, and draw them if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plot", type=Path)
-    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     models = {
@@ -92,34 +89,6 @@ def main() -> None:
             )
     if arguments.plot:
         draw(held_out, arguments.plot)
-    write_figures(arguments.json, figures(held_out))
-
-
-def figures(held_out: dict[str, dict[str, HeldOut]]) -> Iterator[Figure]:
-    """Yield how far levels and intervals are off, with the standard error of each."""
-    for data, by_model in held_out.items():
-        for name, (predicted, y, inside) in by_model.items():
-            errors = predicted - y
-            yield Figure(
-                f"{data}: {name}, bias without its sign",
-                abs(float(errors.mean())),
-                "lower",
-                "score",
-                spread=float(errors.std(ddof=1) / np.sqrt(len(y))),
-                compared="ours",
-            )
-            if name == "paper, upper":  # its intervals are those of "paper, mean"
-                continue
-            held = float(inside[list(LEVELS).index(max(PRINTED))])
-            yield Figure(
-                f"{data}: {name}, intervals of {max(PRINTED):.0%} off by",
-                abs(held - max(PRINTED)),
-                "lower",
-                "share",
-                mark=TOLERANCE if name == "recommended" else None,
-                spread=float(np.sqrt(held * (1 - held) / len(y))),
-                compared="ours",
-            )
 
 
 def draw(held_out: dict[str, dict[str, HeldOut]], path: Path) -> None:

@@ -1,151 +1,82 @@
-"""Memory and time of training at LaMem's size, beside one SVR fit.
+"""Memory and time of training at LaMem's size: the ready Pipelines and their parts.
 
-    python benchmarks/fit_scale.py [--scores lamem_splits/train_1.txt]
-        [--sizes 4500 45000] [--svr-rows 10000]
+    python benchmarks/fit_scale.py [--rows 45000] [--models mlp recommended svr]
 
-Synthetic float32 features of 5,120 columns; scores from the file given ("name score" a
-line, such as LaMem's own splits), or drawn alike. Each fit runs in a process of its
-own: the peak memory beyond that of the data is the process's peak less its size just
-before ``fit``. One epoch, as time is the same in each.
+Synthetic float32 features of 5,120 columns; one epoch, as time is the same in each. Every model
+runs in a process of its own. Printed is the peak of memory beyond what the process held before
+``fit``, in shares of the data; of each step by itself too.
 """
 
 import argparse
-import json
-import os
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from _figures import Figure, add_json_option, write_figures
+import psutil
+import torch
+
+from sklearn_memorability.pipelines import mlp_regressor, recommended_regressor, svr_regressor
 
 N_FEATURES = 5120
-SIZES = (4_500, 45_000)
-SVR_ROWS = 10_000
+MODELS: dict[str, Callable[[], Any]] = {
+    "mlp": lambda: mlp_regressor(max_epochs=1, random_state=0),
+    "recommended": lambda: recommended_regressor(max_epochs=1, random_state=0),
+    "svr": svr_regressor,
+}
 
 
-def load(n_rows: int, scores: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return features and scores."""
-    chance = np.random.default_rng(0)
-    X = chance.standard_normal((n_rows, N_FEATURES), dtype=np.float32)
-    if scores:
-        y = np.loadtxt(scores, usecols=1)[:n_rows]
-    else:
-        y = np.clip(chance.normal(0.76, 0.12, n_rows), 0, 1).round(3)
-    return X, y
+def measure(name: str, fit: Callable[[], Any], data: np.ndarray) -> None:
+    """Print the time and the peak of memory of a fit."""
+    process, stopped = psutil.Process(), threading.Event()
+    before = most = process.memory_info().rss
 
+    def watch() -> None:
+        nonlocal most
+        while not stopped.wait(0.01):
+            most = max(most, process.memory_info().rss)
 
-def resident() -> int:
-    """Return the memory the process holds now, in bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-class Peak(threading.Thread):
-    """Watches the memory the process holds."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.most, self.stopped = 0, threading.Event()
-
-    def run(self) -> None:
-        """Look every ten milliseconds."""
-        while not self.stopped.wait(0.01):
-            self.most = max(self.most, resident())
-
-
-def child(model: str, n_rows: int, scores: str) -> None:
-    """Fit one model and print what it took."""
-    import torch
-    from sklearn.svm import SVR
-
-    from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
-
-    torch.set_num_threads(1)
-    X, y = load(n_rows, scores)
-    estimator = SVR(C=0.1, epsilon=0.05)
-    if model == "ours":
-        estimator = BalancedQuantileClassifierRegressor(
-            branches=(4096, 1024), max_epochs=1, random_state=0
-        )
-        estimator.fit(X[:64], y[:64])  # what torch loads at first use is not the fit's
-    before, peak = resident(), Peak()
-    peak.start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     started = time.perf_counter()
-    estimator.fit(X, y)
+    fit()
     seconds = time.perf_counter() - started
-    peak.stopped.set()
-    peak.join()
-    print(json.dumps({"seconds": seconds, "beyond": peak.most - before, "data": X.nbytes}))
+    stopped.set()
+    watcher.join()
+    print(
+        f"{name:24} {seconds:8.1f} s   {(most - before) / data.nbytes:6.2f} x the data", flush=True
+    )
+
+
+def run(name: str, n_rows: int) -> None:
+    """Fit one model on all rows, then each of its steps."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_rows, N_FEATURES), dtype=np.float32)
+    y = np.clip(rng.normal(0.76, 0.12, n_rows), 0, 1).round(3)
+    pipeline = MODELS[name]()
+    pipeline.fit(X[:64], y[:64])  # what torch loads at first use is not the fit's
+    measure(name, lambda: pipeline.fit(X, y), X)
+    measure("  scaler alone", lambda: pipeline[0].fit(X), X)
+    measure("  model alone", lambda: pipeline[-1].fit(X, y), X)
 
 
 def main() -> None:
-    """Run each fit in its own process and print the table."""
+    """Run each model in its own process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scores", default="")
-    parser.add_argument("--sizes", nargs=2, type=int, default=SIZES, help="few rows and many")
-    parser.add_argument("--svr-rows", type=int, default=SVR_ROWS)
-    add_json_option(parser)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, default=45_000)
+    parser.add_argument("--models", nargs="+", default=["mlp", "recommended"], choices=MODELS)
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child:
-        child(arguments.child[0], int(arguments.child[1]), arguments.scores)
+    if arguments.here:
+        run(arguments.models[0], arguments.rows)
         return
-    found = {}
-    sizes = arguments.sizes
-    for model, n_rows in (*(("ours", n) for n in sizes), ("SVR", arguments.svr_rows)):
-        command = [sys.executable, __file__, "--child", model, str(n_rows)]
-        command += ["--scores", arguments.scores]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[model, n_rows] = json.loads(done.stdout.splitlines()[-1])
-        row = found[model, n_rows]
-        print(
-            f"{model:5} {n_rows:6} x {N_FEATURES}: {row['seconds']:7.1f} s, peak beyond the data "
-            f"{row['beyond'] / 1e6:7.1f} MB = {row['beyond'] / row['data']:.3f} of it",
-            flush=True,
-        )
-    few, many = (found["ours", n] for n in sizes)
-    print(
-        f"memory beyond the data, {sizes[1]} rows: {many['beyond'] / many['data']:.3f} (mark: 0.3)"
-    )
-    print(f"time, {sizes[1]} / {sizes[0]} rows: {many['seconds'] / few['seconds']:.1f} (mark: 11)")
-    svr = found["SVR", arguments.svr_rows]
-    write_figures(
-        arguments.json,
-        (
-            Figure(
-                f"peak memory of a fit of {sizes[1]} rows",
-                many["beyond"] / 1e6,
-                "lower",
-                "MB",
-                peer=many["data"] / 1e6,
-                peer_name="the data",
-                ratio=many["beyond"] / many["data"],
-                mark=0.3,
-            ),
-            Figure(
-                f"time of {sizes[1]} rows",
-                many["seconds"],
-                "lower",
-                "s",
-                peer=few["seconds"],
-                peer_name=f"{sizes[0]} rows",
-                ratio=many["seconds"] / few["seconds"],
-                mark=11,
-            ),
-            Figure(
-                f"peak memory of a fit of {sizes[1]} rows, as a share of its data",
-                many["beyond"] / many["data"],
-                "lower",
-                "",
-                peer=svr["beyond"] / svr["data"],
-                peer_name=f"SVR, {arguments.svr_rows} rows",
-                ratio=many["beyond"] / many["data"] / (svr["beyond"] / svr["data"]),
-            ),
-        ),
-    )
+    for name in arguments.models:
+        command = [sys.executable, __file__, "--here", "--rows", str(arguments.rows)]
+        subprocess.run([*command, "--models", name], check=True)
 
 
 if __name__ == "__main__":

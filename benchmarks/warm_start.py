@@ -8,7 +8,7 @@ predicts the remaining own rows best: the model as it is, ``recalibrate``, a war
 of ten passes behind it, or a model of the own rows alone?
 
 ``concepts``: one half is the model's, the other half one's own; nothing is different
-but the scale. ``memcat``: the model has 3,000 pictures of four categories, one's own
+but the scale. ``memcat``: the model has 3,000 images of four categories, one's own
 are of the fifth, each category in turn; needs MEMORABILITY_TEST_DATA.
 
 Printed are means over draws (and categories): Spearman correlation, mean squared error
@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _figures import Figure, add_json_option, scored, write_figures
 from sklearn.metrics import mean_squared_error
 from sklearn.pipeline import Pipeline
 
@@ -59,14 +58,14 @@ def settings(kind: str) -> Iterator[tuple[Rows, Rows]]:
 
 def candidates(large: Pipeline, X: np.ndarray, y: np.ndarray) -> dict[str, Pipeline]:
     """Return every way to use own rows."""
-    found = {"as it is": large}
-    moved = found["recalibrate"] = copy.deepcopy(large)
+    ways = {"as it is": large}
+    moved = ways["recalibrate"] = copy.deepcopy(large)
     features = moved[:-1].transform(X)
     moved[-1].recalibrate(features, y)
-    warm = found["recalibrate, warm fit"] = copy.deepcopy(moved)
-    warm[-1].set_params(warm_start=True, min_steps=0).fit(features, y)
-    found["own rows alone"] = recommended_regressor(random_state=0).fit(X, y)
-    return found
+    warm = ways["recalibrate, warm fit"] = copy.deepcopy(moved)
+    warm[-1].set_params(warm_start=True, max_epochs=10).fit(features, y)
+    ways["own rows alone"] = recommended_regressor(random_state=0).fit(X, y)
+    return ways
 
 
 def main() -> None:
@@ -75,10 +74,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["concepts", "memcat"])
     parser.add_argument("--own", nargs="+", type=int, default=[50, 100, 300], help="own rows")
     parser.add_argument("--draws", type=int, default=2)
-    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    written: list[Figure] = []
     for kind in arguments.sets:
         figures: dict[tuple[int, str], list[tuple[float, float, float]]] = {}
         for (X, y), (own_X, own_y) in settings(kind):
@@ -100,31 +97,9 @@ def main() -> None:
                         )
         if figures:
             print(f"\n{kind:10}{'own rows':>9}  {'':24}Spearman  MSE x 1000  in 90 %", flush=True)
-        for (n_own, name), found in figures.items():
-            rank, error, inside = np.mean(found, axis=0)
+        for (n_own, name), measured in figures.items():
+            rank, error, inside = np.mean(measured, axis=0)
             print(f"{n_own:19}  {name:24}{rank:8.3f}{1000 * error:12.2f}{inside:8.3f}", flush=True)
-        for n_own in arguments.own if figures else ():
-            written += beside_own_rows(
-                f"{kind}, {n_own} own rows",
-                np.array(figures[n_own, "recalibrate, warm fit"]),
-                np.array(figures[n_own, "own rows alone"]),
-            )
-    write_figures(arguments.json, written)
-
-
-def beside_own_rows(name: str, warm: np.ndarray, alone: np.ndarray) -> Iterator[Figure]:
-    """Yield the correlation and the error of a warm fit beside a model of own rows alone."""
-    for column, (what, unit, better, scale) in enumerate(
-        (("", "Spearman", "higher", 1), (", squared error", "MSE x 1000", "lower", 1000))
-    ):
-        yield scored(
-            f"{name}: warm fit{what}",
-            scale * warm[:, column],
-            unit=unit,
-            better=better,
-            peer=scale * float(alone[:, column].mean()),
-            peer_name="own rows alone",
-        )
 
 
 if __name__ == "__main__":

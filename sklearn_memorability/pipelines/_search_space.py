@@ -6,11 +6,11 @@ from typing import Any
 from scipy.stats import loguniform, randint, uniform
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import Pipeline
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_scalar
 
+from sklearn_memorability._utils._estimators import steps_of
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 __all__ = ["search_space"]
@@ -67,8 +67,8 @@ def search_space(
     for Adam and RMSprop lie around .001 and the best for plain SGD around .03, both inside
     it. Who searches SGD alone takes ``"model__lr": loguniform(1e-2, 1e-1)``.
 
-    The activation and the optimiser that the estimator has now are among the choices
-    even where the paper has others. Every branch, and every layer of a kind, gets the
+    The activation that the estimator has now is among the choices even where it is not
+    one of the paper's. Every branch, and every layer of a kind, gets the
     same number of units.
 
     The paper tried 2 to 8 classes one after the other: add
@@ -123,15 +123,14 @@ def search_space(
 
 
 def _innermost(estimator: Any) -> tuple[str, Any]:
-    prefix = ""
-    while True:
-        if isinstance(estimator, Pipeline):
-            name, estimator = estimator.steps[-1]
-        elif isinstance(estimator, TransformedTargetRegressor):
-            name, estimator = "regressor", estimator.regressor
-        else:
-            return prefix, estimator
-        prefix += f"{name}__"
+    """Return the last model inside, and what stands before its parameters' names."""
+    steps = steps_of(estimator)
+    name, model = steps[-1] if steps else ("", estimator)
+    prefix = f"{name}__" if name else ""
+    if isinstance(model, TransformedTargetRegressor):
+        inner, model = _innermost(model.regressor)
+        prefix += f"regressor__{inner}"
+    return prefix, model
 
 
 def _classifier(model: BalancedQuantileClassifierRegressor) -> dict[str, Any]:
@@ -142,11 +141,10 @@ def _classifier(model: BalancedQuantileClassifierRegressor) -> dict[str, Any]:
             space[name] = [(units,) * n_layers for units in _UNITS]
     # What the estimator has now comes last, or is one of the paper's.
     activations = dict.fromkeys(["relu", "tanh", model.activation])
-    optimizers = dict.fromkeys(["adam", "rmsprop", "sgd", model.optimizer])
     return space | {
         "dropout": uniform(0.1, 0.6),
         "activation": list(activations),
-        "optimizer": list(optimizers),
+        "optimizer": ["adam", "rmsprop", "sgd"],
         "lr": loguniform(3e-4, 3e-2),
     }
 

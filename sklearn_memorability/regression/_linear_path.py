@@ -96,7 +96,8 @@ class LinearPath(nn.Module):
             "error": error,
             "thresholds": thresholds,
         }.items():
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32))
+            # A copy, as the values may be in a read-only file.
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Return the probabilities, of shape (n_samples, n_classes)."""

@@ -223,7 +223,7 @@ def rebuilt_net(plain: Mapping[str, Any], n_features: int, device: torch.device)
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise ValueError(f"The stored weights {name!r} are not finite numbers of float32.")
     net = build_net(network, device, callbacks__print_log=None, verbose=0).initialize()
-    net.module_.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
+    net.module_.load_state_dict({k: torch.tensor(v) for k, v in weights.items()})
     net.history_ = History({**epoch, "batches": []} for epoch in plain["history"])
     return net
 

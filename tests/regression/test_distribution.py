@@ -3,16 +3,15 @@ import pytest
 from scipy.stats import norm
 
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
-from sklearn_memorability.regression._distribution import ClassDistributions
-from sklearn_memorability.regression._score_classes import ScoreClasses
+from sklearn_memorability.regression._score_classes import ClassDistributions, ScoreClasses
 
 
 @pytest.fixture
 def normal_scores():
     """Scores that are normal around a known function of X, with standard deviation .1."""
-    chance = np.random.default_rng(0)
-    X = chance.normal(size=(6000, 2)).astype(np.float32)
-    return X, np.clip(0.5 + 0.1 * X[:, 0] + 0.1 * chance.normal(size=6000), 0, 1)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 2)).astype(np.float32)
+    return X, np.clip(0.5 + 0.1 * X[:, 0] + 0.1 * rng.normal(size=6000), 0, 1)
 
 
 def _distributions(y, n_classes=12, **soft):
@@ -32,7 +31,7 @@ def test_the_spread_of_soft_targets_is_taken_out(normal_scores, soft_share):
     true = np.diff(norm.cdf(edges, expected, 0.1), axis=1)
     wide = np.diff(norm.cdf(edges, expected, np.hypot(0.1, 0.5 * y.std())), axis=1)
     seen = soft_share * wide + (1 - soft_share) * true
-    sharpened = found.sharpened(seen)
+    sharpened = found._sharpened(seen)
     np.testing.assert_allclose(sharpened.sum(axis=1), 1)
     assert (sharpened >= 0).all()
     assert np.abs(sharpened - true).mean() < 0.5 * np.abs(seen - true).mean()
@@ -46,13 +45,13 @@ def test_hard_targets_and_linear_probabilities_have_nothing_to_take_out(normal_s
     _, y = normal_scores
     proba = np.random.default_rng(1).dirichlet(np.ones(12), size=5)
     for soft in ({"soft": False}, {"soft": True, "soft_share": 0.0}):
-        np.testing.assert_allclose(_distributions(y, **soft)[1].sharpened(proba), proba)
+        np.testing.assert_allclose(_distributions(y, **soft)[1]._sharpened(proba), proba)
 
 
 def test_classes_ruled_out_stay_ruled_out(normal_scores):
     _, y = normal_scores
     sure = np.eye(12)[[0, 5, 11]]
-    np.testing.assert_allclose(_distributions(y, soft=True)[1].sharpened(sure), sure)
+    np.testing.assert_allclose(_distributions(y, soft=True)[1]._sharpened(sure), sure)
 
 
 @pytest.mark.parametrize("target", ["hard", "soft"])

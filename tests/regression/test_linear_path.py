@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy.stats import norm
 from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sklearn_memorability.regression._linear_path import LinearPath, Ridge
@@ -10,9 +11,9 @@ from sklearn_memorability.regression._linear_path import LinearPath, Ridge
 
 @pytest.fixture
 def noisy():
-    chance = np.random.default_rng(0)
-    X = chance.normal(size=(40, 10))
-    return X, 0.5 + 0.1 * X[:, 0] + 0.1 * chance.normal(size=40)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 10))
+    return X, 0.5 + 0.1 * X[:, 0] + 0.1 * rng.normal(size=40)
 
 
 def test_the_penalty_and_the_error_are_those_of_leaving_one_out(noisy):
@@ -28,10 +29,23 @@ def test_the_penalty_and_the_error_are_those_of_leaving_one_out(noisy):
     np.testing.assert_allclose(found.coef, expected.coef_)
 
 
-def test_whole_weights_count_as_often(noisy):
-    X, y = noisy
-    weighted = Ridge.of(X, y, np.full(40, 7.0))
-    assert weighted.penalty == Ridge.of(X, y, np.ones(40)).penalty
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_rows_give_what_scikit_learn_gives(weighted):
+    # More than one block of rows, features far from zero, and two that are the same.
+    rng = np.random.default_rng(0)
+    X = (50 + rng.normal(size=(2500, 20))).astype(np.float32)
+    X[:, 1] = X[:, 0]
+    y = 0.5 + 0.01 * X[:, 0] + 0.1 * rng.normal(size=2500)
+    weight = rng.integers(1, 5, size=2500).astype(float) if weighted else np.ones(2500)
+    found = Ridge.of(X, y, weight)
+    penalties = np.logspace(-2, 7, 37)
+    expected = RidgeCV(penalties).fit(X.astype(float), y, sample_weight=weight / weight.mean())
+    assert found.penalty == pytest.approx(expected.alpha_)
+    np.testing.assert_allclose(found.coef, expected.coef_, rtol=1e-6, atol=1e-9)
+    assert found.intercept == pytest.approx(expected.intercept_)
+    assert found.error == pytest.approx(np.sqrt(-expected.best_score_))
+    scaled = Ridge.of(X, y, 7 * weight)
+    assert (scaled.penalty, scaled.error) == pytest.approx((found.penalty, found.error))
 
 
 def test_input_dropout_is_the_share_that_penalises_as_much():

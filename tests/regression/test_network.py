@@ -1,6 +1,3 @@
-import copy
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +8,6 @@ from sklearn_memorability.regression._network import BranchedMLP
 def _network(**changes):
     settings = {
         "branches": [slice(0, 4), (5, 4)],
-        "widths": [4, 2],
         "branch_sizes": (7, 5),
         "hidden_layer_sizes": (6,),
         "n_classes": 3,
@@ -55,13 +51,13 @@ def test_sizes_may_be_empty():
 
 
 def test_initialisation_is_glorots_and_seeded():
-    network = _network(widths=[4, 400], branches=[slice(0, 4), slice(4, 404)])
+    network = _network(branches=[slice(0, 4), slice(4, 404)])
     weight = network.branches[1][0].weight
     limit = np.sqrt(6 / (400 + 7))
     assert weight.abs().max() <= limit
     assert float(weight.detach().std()) == pytest.approx(limit / np.sqrt(3), rel=0.05)
     assert not network.output.bias.any()
-    again = _network(widths=[4, 400], branches=[slice(0, 4), slice(4, 404)])
+    again = _network(branches=[slice(0, 4), slice(4, 404)])
     assert torch.equal(again.branches[1][0].weight, weight)
     assert not torch.equal(_network().output.weight, _network(init_seed=3).output.weight)
 
@@ -80,12 +76,3 @@ def test_dropout_is_seeded_and_leaves_the_global_generator_alone():
     assert torch.equal(first, second)
     assert not torch.equal(first, _network(dropout_seed=9).train()(torch.ones(50, 6)))
     assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_copies_and_pickles_after_training(duplicate):
-    network = _network().train()
-    network(torch.ones(2, 6))
-    twin = duplicate(network)
-    X = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(twin.eval()(X), network.eval()(X))

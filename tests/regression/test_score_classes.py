@@ -38,9 +38,9 @@ def test_classes_are_right_closed_and_equal_scores_share_one():
 
 
 def test_whole_weights_are_repeated_rows():
-    chance = np.random.default_rng(1)
-    y = chance.integers(30, size=80) / 30
-    weights = chance.integers(1, 5, size=80)
+    rng = np.random.default_rng(1)
+    y = rng.integers(30, size=80) / 30
+    weights = rng.integers(1, 5, size=80)
     weighted, repeated = _classes(y, 5, weights), _classes(np.repeat(y, weights), 5)
     assert weighted.thresholds.tolist() == repeated.thresholds.tolist()
     for aggregation in ("upper", "mean", "median", "midpoint"):
