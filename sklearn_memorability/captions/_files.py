@@ -1,8 +1,7 @@
 """Files of joint spaces: our own, and the weights that others released.
 
-A space is what ``VisualSemanticEmbedding._set_space`` takes. Files come from elsewhere and
-nothing in them is run. One that is not what it should be is a ValueError, one that can't be
-opened an OSError.
+A space is what ``VisualSemanticEmbedding._set_space`` takes. Files come from elsewhere, and
+nothing in them is run.
 """
 
 import argparse
@@ -12,13 +11,14 @@ import os
 import pickletools
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from sklearn_memorability._utils._files import write_whole
@@ -28,159 +28,121 @@ _Path = str | os.PathLike[str]
 
 _FORMAT = "sklearn-memorability joint image-caption space 2"
 _TEXT = "text."
-_LARGEST_SETTINGS = 50_000_000  # bytes
 _LARGEST_DICTIONARY = 64_000_000  # bytes; far more than the words of any captions take
 _VSEPP_MARKS = ("<start>", "<end>", "<unk>")
 
 
-def write_embedding(path: _Path, parameters: dict[str, Any], space: dict[str, Any]) -> None:
+@contextmanager
+def reading(path: _Path) -> Iterator[None]:
+    """Turn every error into a ValueError that names the file."""
+    try:
+        yield
+    except Exception as error:  # torch, NumPy, zipfile and safetensors each raise their own
+        raise ValueError(
+            f"{os.fspath(path)!r} can't be read as a joint space of images and captions: {error}. "
+            "Is it of another kind, or damaged?"
+        ) from error
+
+
+def write_embedding(
+    path: _Path, parameters: dict[str, Any], space: dict[str, Any], dtype: str
+) -> None:
     """Write an estimator's parameters and its space: arrays as tensors, the rest as JSON."""
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"{os.fspath(path)!r} must end in .safetensors, the format of the file.")
-    tensors = {name: space[name] for name in ("image_weights", "image_bias")}
-    tensors |= {_TEXT + name: array for name, array in (space["text_weights"] or {}).items()}
-    settings = {
-        "parameters": parameters,
-        "vocabulary": space["vocabulary"],
-        "prefix": list(space["prefix"]),
-    }
+    arrays = {_TEXT + name: array for name, array in (space.pop("text_weights") or {}).items()}
+    arrays |= {name: space.pop(name) for name in ("image_weights", "image_bias")}
     # Parameters that a search has set may be NumPy's numbers.
-    text = json.dumps(settings, ensure_ascii=False, default=np.generic.item)
-    content = save(
-        {name: np.ascontiguousarray(array) for name, array in tensors.items()},
-        {"format": _FORMAT, "settings": text},
-    )
-    write_whole(path, content)
+    settings = json.dumps({"parameters": parameters, **space}, default=np.generic.item)
+    # safetensors writes an array's memory, whatever its order is.
+    tensors = {name: np.ascontiguousarray(array, dtype) for name, array in arrays.items()}
+    write_whole(path, save(tensors, {"format": _FORMAT, "settings": settings}))
 
 
 def read_embedding(path: _Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters and the space that ``write_embedding`` wrote."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"There is no file of an embedding at {os.fspath(path)!r}.")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise ValueError(
-                    "VisualSemanticEmbedding.save of this version did not write it (its format is "
-                    f"{metadata.get('format')!r:.80})"
-                )
-            if len(metadata["settings"]) > _LARGEST_SETTINGS:
-                raise ValueError("its settings are too large")
-            settings = json.loads(metadata["settings"])
-            arrays = {
-                name: file.get_tensor(name).astype(np.float32)
-                for name in file.keys()  # noqa: SIM118 # it can't be iterated itself
-            }
-        for name, array in arrays.items():
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} is not finite")
-        text = {k.removeprefix(_TEXT): v for k, v in arrays.items() if k.startswith(_TEXT)}
-        space = {
-            "image_weights": arrays["image_weights"],
-            "image_bias": arrays["image_bias"],
-            "text_weights": text or None,
-            "vocabulary": settings["vocabulary"] if text else None,
-            "prefix": [str(word) for word in settings["prefix"]],
-        }
-        return dict(settings["parameters"]), space
-    except (
-        SafetensorError,
-        OSError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        RecursionError,
-    ) as error:
-        raise not_an_embedding(path, error) from error
-
-
-def not_an_embedding(path: _Path, why: object) -> ValueError:
-    """Return the error for a file that is no embedding."""
-    return ValueError(f"{os.fspath(path)!r} can't be read as an embedding: {why}.")
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != _FORMAT:
+            raise ValueError(
+                "VisualSemanticEmbedding.save of this version did not write it (its format is "
+                f"{metadata.get('format')!r:.80})"
+            )
+        # It can't be iterated itself.
+        arrays = {k: file.get_tensor(k).astype(np.float32) for k in file.keys()}  # noqa: SIM118
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name!r} has values that are not finite")
+    space = json.loads(metadata["settings"])
+    parameters = space.pop("parameters")
+    space |= {name: arrays.pop(name) for name in ("image_weights", "image_bias")}
+    space["text_weights"] = {k.removeprefix(_TEXT): v for k, v in arrays.items()} or None
+    return parameters, space
 
 
 def read_kiros(path: _Path) -> dict[str, Any]:
     """Read ``X.npz`` of Kiros et al. (2014), and its words from ``X.npz.dictionary.pkl``."""
     dictionary = f"{os.fspath(path)}.dictionary.pkl"
-    with_text = os.path.exists(dictionary)
-    names = ["ff_image_W", "ff_image_b"]
-    if with_text:
-        names += ["Wemb"] + [f"encoder_{name}" for name in ("W", "b", "U", "Wx", "Ux", "bx")]
-    arrays: dict[str, Any] = {}
-    name = "the archive"
-    with open(path, "rb") as file, warnings.catch_warnings():
+    with open(path, "rb") as file, reading(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that Python 2 wrote
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                for name in names:
-                    arrays[name] = archive[name]
-        except Exception as error:  # zipfile, zlib, tokenize and NumPy each raise their own
-            raise _not_released(path, f"{name} can't be read: {error!r}") from error
-    weights = _checked(path, arrays, "ff_image_W", (None, None))
-    n = weights.shape[1]
-    space: dict[str, Any] = {
-        "image_weights": weights,
-        "image_bias": _checked(path, arrays, "ff_image_b", (n,)),
-    }
-    if not with_text:
-        return space
-    words = _checked(path, arrays, "Wemb", (None, None))
-    n_words, d = words.shape
-    W, U = (_checked(path, arrays, f"encoder_{k}", (m, 2 * n)) for k, m in [("W", d), ("U", n)])
-    Wx, Ux = (_checked(path, arrays, f"encoder_{k}x", (m, n)) for k, m in [("W", d), ("U", n)])
-    b, bx = (_checked(path, arrays, f"encoder_{k}", (m,)) for k, m in [("b", 2 * n), ("bx", n)])
+        with np.load(file, allow_pickle=False) as arrays:
+            weights = _checked(arrays, "ff_image_W", (None, None))
+            n = weights.shape[1]
+            bias = _checked(arrays, "ff_image_b", (n,))
+            space: dict[str, Any] = {"image_weights": weights, "image_bias": bias}
+            if not os.path.exists(dictionary):
+                return space
+            words = _checked(arrays, "Wemb", (None, None))
+            n_words, d = words.shape
+            shapes: dict[str, tuple[int, ...]] = {"W": (d, 2 * n), "b": (2 * n,), "U": (n, 2 * n)}
+            shapes |= {"Wx": (d, n), "bx": (n,), "Ux": (n, n)}
+            p = {k: _checked(arrays, f"encoder_{k}", shape) for k, shape in shapes.items()}
     # The gates are in torch's order, reset before update, and the new state is mixed as in
     # torch; there is one bias where torch has two.
     space["text_weights"] = {
         "words.weight": words,
-        "recurrent.weight_ih_l0": np.vstack([W.T, Wx.T]),
-        "recurrent.weight_hh_l0": np.vstack([U.T, Ux.T]),
-        "recurrent.bias_ih_l0": np.hstack([b, bx]),
+        "recurrent.weight_ih_l0": np.vstack([p["W"].T, p["Wx"].T]),
+        "recurrent.weight_hh_l0": np.vstack([p["U"].T, p["Ux"].T]),
+        "recurrent.bias_ih_l0": np.hstack([p["b"], p["bx"]]),
         "recurrent.bias_hh_l0": np.zeros(3 * n, dtype=np.float32),
     }
+    with open(dictionary, "rb") as file, reading(dictionary):
+        numbers = _read_words(file.read(_LARGEST_DICTIONARY + 1))
     # The network may have been trained on the frequent words alone.
-    numbers = _read_words(dictionary)
     space["vocabulary"] = {word: i for word, i in numbers.items() if i < n_words}
     return space
 
 
 def read_vsepp(path: _Path, vocabulary: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Read a checkpoint of VSE++ (Faghri et al. 2018), or ``{"fc.weight": …, "fc.bias": …}``."""
-    with open(path, "rb") as file, warnings.catch_warnings():
+    with open(path, "rb") as file, reading(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of storages as old versions of torch wrote them
-        try:
-            # The options in a checkpoint are a Namespace, which is as plain as a dict.
-            with torch.serialization.safe_globals([argparse.Namespace]):
-                content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch has no error of its own for this
-            raise _not_released(path, f"torch can't read it: {error}") from error
-    model = content.get("model") if isinstance(content, dict) else None
-    states = model if isinstance(model, list | tuple) and len(model) == 2 else (content, {})
-    if not all(isinstance(state, dict) for state in states):
-        raise _not_released(path, "there is no 'model' with the weights of images and of captions")
-    images, captions = (
-        {k.removeprefix("module."): v for k, v in state.items() if isinstance(k, str)}
-        for state in states
-    )
-    weights = np.ascontiguousarray(_checked(path, images, "fc.weight", (None, None)).T)
-    n = weights.shape[1]
-    space: dict[str, Any] = {
-        "image_weights": weights,
-        "image_bias": _checked(path, images, "fc.bias", (n,)),
-    }
-    if vocabulary is None:
-        return space
-    table = _checked(path, captions, "embed.weight", (None, None))
-    n_words, d = table.shape
-    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (3 * n, d), "weight_hh": (3 * n, n)}
-    gru = {
-        f"recurrent.{k}_l0": _checked(path, captions, f"rnn.{k}_l0", shape)
-        for k, shape in (shapes | {"bias_ih": (3 * n,), "bias_hh": (3 * n,)}).items()
-    }
-    if sum(k.startswith("rnn.") for k in captions) != 4:
-        raise _not_released(path, "its GRU has not one layer in one direction")
+        # The options in a checkpoint are a Namespace, which is as plain as a dict.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        model = content.get("model") if isinstance(content, dict) else None
+        states = model if isinstance(model, list | tuple) and len(model) == 2 else (content, {})
+        if not all(isinstance(state, dict) for state in states):
+            raise ValueError("there is no 'model' with the weights of images and of captions")
+        images, captions = (
+            {str(k).removeprefix("module."): v for k, v in state.items()} for state in states
+        )
+        weights = np.ascontiguousarray(_checked(images, "fc.weight", (None, None)).T)
+        n = weights.shape[1]
+        bias = _checked(images, "fc.bias", (n,))
+        space: dict[str, Any] = {"image_weights": weights, "image_bias": bias}
+        if vocabulary is None:
+            return space
+        table = _checked(captions, "embed.weight", (None, None))
+        n_words, d = table.shape
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (3 * n, d), "weight_hh": (3 * n, n)}
+        shapes |= {"bias_ih": (3 * n,), "bias_hh": (3 * n,)}
+        gru = {
+            f"recurrent.{k}_l0": _checked(captions, f"rnn.{k}_l0", shape)
+            for k, shape in shapes.items()
+        }
+        if sum(k.startswith("rnn.") for k in captions) != 4:
+            raise ValueError("its GRU has not one layer in one direction")
     numbers = list(vocabulary.values())
     good = all(isinstance(i, int | np.integer) and 0 <= i < n_words for i in numbers)
     if not good or len(set(numbers)) < len(numbers) or not set(_VSEPP_MARKS) <= set(vocabulary):
@@ -199,16 +161,7 @@ def read_vsepp(path: _Path, vocabulary: Mapping[str, int] | None = None) -> dict
     return space
 
 
-def _not_released(path: _Path, what: str) -> ValueError:
-    return ValueError(
-        f"{os.fspath(path)} does not hold released weights: {what}. Fetch the file again, and "
-        "check that it is of the model that this function reads."
-    )
-
-
-def _checked(
-    path: _Path, arrays: Mapping[str, Any], name: str, shape: tuple[int | None, ...]
-) -> np.ndarray:
+def _checked(arrays: Mapping[str, Any], name: str, shape: tuple[int | None, ...]) -> np.ndarray:
     """Return an array as float32; None in the shape is any length but zero."""
     value = arrays.get(name)
     if isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_meta:
@@ -217,16 +170,16 @@ def _checked(
         real = stored and value.is_floating_point()
         value = value.to(torch.float32).numpy(force=True) if real else None
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-        raise _not_released(path, f"the array {name!r} is missing, or not of real numbers")
+        raise ValueError(f"the array {name!r} is missing, or not of real numbers")
     if value.ndim != len(shape) or any(
         n != (wanted or max(n, 1)) for n, wanted in zip(value.shape, shape, strict=True)
     ):
         expected = ", ".join("any" if n is None else str(n) for n in shape)
-        raise _not_released(path, f"{name!r} has shape {value.shape}, not ({expected})")
+        raise ValueError(f"{name!r} has shape {value.shape}, not ({expected})")
     with np.errstate(all="ignore"):
         value = np.ascontiguousarray(value, dtype=np.float32)
     if not np.isfinite(value).all():
-        raise _not_released(path, f"{name!r} has values that are not finite")
+        raise ValueError(f"{name!r} has values that are not finite")
     return value
 
 
@@ -241,26 +194,21 @@ _TOKEN = re.compile(
 )
 
 
-def _read_words(path: str) -> dict[str, int]:
+def _read_words(data: bytes) -> dict[str, int]:
     """Return the words of a dictionary that Python 2 pickled, and their numbers.
 
     A pickle is a program, and this one is never run: words and numbers are picked out as
     they follow each other, and the only name allowed in it is that of ``OrderedDict``.
     """
-    with open(path, "rb") as file:
-        data = file.read(_LARGEST_DICTIONARY + 1)
-    try:
-        if len(data) > _LARGEST_DICTIONARY:
-            raise ValueError(f"it is larger than {_LARGEST_DICTIONARY} bytes")
-        literals = _literals(data)
-        words, numbers = literals[::2], literals[1::2]
-        if {*map(type, words)} - {str} or {*map(type, numbers)} - {int} or len(literals) % 2:
-            raise ValueError("it holds other things than words, each with its id")
-        distinct = len(set(words)) == len(words) and len(set(numbers)) == len(numbers)
-        if not distinct or min(numbers, default=2) < FIRST_WORD:
-            raise ValueError("words and ids must be distinct, and ids count from 2")
-    except (LookupError, ValueError) as error:
-        raise _not_released(path, f"it is not a dictionary of words ({error})") from error
+    if len(data) > _LARGEST_DICTIONARY:
+        raise ValueError(f"it is larger than {_LARGEST_DICTIONARY} bytes")
+    literals = _literals(data)
+    words, numbers = literals[::2], literals[1::2]
+    if {*map(type, words)} - {str} or {*map(type, numbers)} - {int} or len(literals) % 2:
+        raise ValueError("it holds other things than words, each with its id")
+    distinct = len(set(words)) == len(words) and len(set(numbers)) == len(numbers)
+    if not distinct or min(numbers, default=2) < FIRST_WORD:
+        raise ValueError("words and ids must be distinct, and ids count from 2")
     return dict(zip(words, numbers, strict=True))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -92,18 +91,18 @@ class SentenceEncoder(nn.Module):
 
 
 def build_encoder(
-    kind: Any, n_inputs: int, word_dim: int, n_components: int, drop: Dropout | None = None
+    kind: str, n_inputs: int, word_dim: int, n_components: int, drop: Dropout | None = None
 ) -> nn.Module:
     """Return a text encoder without weights; ``n_inputs`` are words, or a sentence's width."""
     drop = drop or Dropout()
-    if not isinstance(kind, str) or kind not in WORD_ENCODERS:
+    if kind not in WORD_ENCODERS:
         return SentenceEncoder(n_inputs, n_components, drop)
     if kind == "bow":
         return BagEncoder(n_inputs, word_dim, n_components, drop)
     return RecurrentEncoder(kind, n_inputs, word_dim, n_components, drop)
 
 
-def encoder_of(kind: Any, weights: Mapping[str, np.ndarray], n_components: int) -> nn.Module:
+def encoder_of(kind: str, weights: Mapping[str, np.ndarray], n_components: int) -> nn.Module:
     """Return the text encoder with these weights, for prediction on the CPU."""
     words = weights.get("words.weight")
     n_inputs, word_dim = weights["project.weight"].T.shape if words is None else words.shape

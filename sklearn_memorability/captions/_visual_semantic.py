@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,10 +29,10 @@ from sklearn_memorability._training import (
     train,
 )
 from sklearn_memorability.captions._files import (
-    not_an_embedding,
     read_embedding,
     read_kiros,
     read_vsepp,
+    reading,
     write_embedding,
 )
 from sklearn_memorability.captions._network import (
@@ -50,13 +49,13 @@ from sklearn_memorability.captions._network import (
 from sklearn_memorability.captions._recall import caption_recall
 from sklearn_memorability.captions._words import (
     FIRST_WORD,
+    SENTENCES,
     TOKENIZERS,
     as_captions,
     count_words,
     embed_sentences,
     find_vectors,
     number_words,
-    takes_words,
 )
 
 BUNDLED = ("flickr8k",)
@@ -68,7 +67,7 @@ _WORD_DIM = 300
 _CAPTIONS_AT_A_TIME = 512
 _LEAST_NORM = 1e-12
 # Parameters that a file leaves out: it can't hold them, or they are of this machine.
-_NOT_IN_FILES = {"text_encoder", "word_vectors", "network", "random_state", "device"}
+_NOT_IN_FILES = {"word_vectors", "random_state", "device"}
 _KIROS_NETWORK = {"backbone": "vgg19", "layer": "fc7", "preprocessing": "caffe"}
 
 
@@ -85,16 +84,14 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     ----------
     n_components : int, default=1024
         Dimension of the space (the paper's).
-    text_encoder : {"lstm", "gru", "bow"}, str, or sentence model, default="lstm"
+    text_encoder : {"lstm", "gru", "bow"} or str, default="lstm"
         What encodes captions.
 
         - ``"lstm"`` (the paper's text) and ``"gru"`` (the code of Kiros et al.): the last
           state of a recurrent network over the words.
         - ``"bow"``: the mean of the words' vectors. It trains many times faster.
-        - ``"sentence:NAME"``: a model of sentence-transformers (extra ``sentences``),
-          followed by a linear map that is trained.
-        - An object with ``encode``, or a function, from a list of strings to one row
-          each, followed by a linear map that is trained.
+        - ``"sentence:NAME"``: a model of sentence-transformers (extra ``sentences``) or
+          the folder of one, followed by a linear map that is trained.
     word_vectors : mapping of str to array-like or gensim KeyedVectors, optional
         First vectors of known words, such as word2vec's or GloVe's; training changes
         them. Without them, vectors have 300 numbers (``n_components`` for ``"bow"``).
@@ -188,7 +185,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "text_encoder": [str, HasMethods(["encode"]), callable],
+        "text_encoder": [str],
         "word_vectors": [HasMethods(["__contains__", "__getitem__"]), None],
         "tokenizer": [StrOptions(set(TOKENIZERS))],
         "min_count": [Interval(Integral, 1, None, closed="left")],
@@ -211,7 +208,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self,
         n_components: int = 1024,
         *,
-        text_encoder: Any = "lstm",
+        text_encoder: str = "lstm",
         word_vectors: Any = None,
         tokenizer: str = "words",
         min_count: int = 1,
@@ -273,10 +270,9 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             If ``text_encoder="sentence:NAME"`` and sentence-transformers is missing.
         """
         kind = self.text_encoder
-        if takes_words(kind) and kind not in WORD_ENCODERS:
+        if kind not in WORD_ENCODERS and not kind.startswith(SENTENCES):
             raise ValueError(
-                f"text_encoder={kind!r} is not one of 'lstm', 'gru', 'bow', 'sentence:NAME' or a "
-                "sentence model."
+                f"text_encoder={kind!r} must be 'lstm', 'gru', 'bow' or 'sentence:NAME'."
             )
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
         texts, owner = as_captions(y, len(X))
@@ -290,7 +286,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         vocabulary: dict[str, int] | None = None
         vectors: dict[int, np.ndarray] = {}
         word_dim = self.n_components if kind == "bow" else _WORD_DIM
-        if takes_words(kind):
+        if kind in WORD_ENCODERS:
             learned = [text for text, held in zip(texts, is_held, strict=True) if not held]
             vocabulary = count_words(learned, self.tokenizer, self.min_count)
             n_inputs = len(vocabulary) + FIRST_WORD
@@ -419,8 +415,8 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if self.text_weights_ is None:
             raise ValueError(
                 "This embedding has no text encoder: only its projection of images was loaded. "
-                "from_kiros reads the words from the .dictionary.pkl beside the arrays, "
-                "from_vsepp takes vocabulary=, and load takes text_encoder=."
+                "from_kiros reads the words from the .dictionary.pkl beside the arrays, and "
+                "from_vsepp takes vocabulary=."
             )
         texts, _ = as_captions(captions, len(captions))
         if not texts:
@@ -436,26 +432,6 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 for part in gen_batches(len(texts), _CAPTIONS_AT_A_TIME)
             ]
         return _unit(np.concatenate(parts))
-
-    def rank(self, X: Any, captions: Sequence[str], k: int | None = None) -> np.ndarray:
-        """Order captions for each image.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_images, n_features)
-            The images' features.
-        captions : sequence of n_captions str
-            The candidates.
-        k : int, optional
-            How many to return for each image. None is all.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n_images, k), int64
-            Indices into ``captions``, the nearest first.
-        """
-        cosines = self.transform(X) @ self.transform_captions(captions).T
-        return np.argsort(-cosines, axis=1, kind="stable")[:, :k]
 
     def recall(self, X: Any, captions: Any, k: Sequence[int] = (1, 5, 10)) -> Bunch:
         """Recall at k of captions by images and of images by captions.
@@ -509,35 +485,24 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         check_is_fitted(self)
         if dtype not in {"float32", "float16"}:
             raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float16'.")
-        parameters = {k: v for k, v in self.get_params(False).items() if k not in _NOT_IN_FILES}
-        parameters["network"] = self.network_
-        if isinstance(self.text_encoder, str):
-            parameters["text_encoder"] = self.text_encoder
-        write_embedding(
-            path,
-            parameters,
-            {
-                "image_weights": self.image_weights_.astype(dtype),
-                "image_bias": self.image_bias_.astype(dtype),
-                "text_weights": self.text_weights_
-                and {k: v.astype(dtype) for k, v in self.text_weights_.items()},
-                "vocabulary": self.vocabulary_,
-                "prefix": self._prefix,
-            },
-        )
+        parameters = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_FILES}
+        space = {
+            "image_weights": self.image_weights_,
+            "image_bias": self.image_bias_,
+            "text_weights": self.text_weights_,
+            "vocabulary": self.vocabulary_,
+            "prefix": self._prefix,
+        }
+        write_embedding(path, {**parameters, "network": self.network_}, space, dtype)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], text_encoder: Any = None) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read an embedding from a file that :meth:`save` wrote.
 
         Parameters
         ----------
         path : str or path-like
             The file.
-        text_encoder : sentence model, optional
-            The sentence model that the embedding was fitted with, if that was an object
-            or a function, which files can't hold. Without it the embedding transforms
-            images only.
 
         Returns
         -------
@@ -551,18 +516,16 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ValueError
             If it is damaged, or another kind of file.
         """
-        parameters, space = read_embedding(path)
-        try:
-            if "text_encoder" not in parameters:
-                if text_encoder is None:
-                    space["text_weights"] = None
-                else:
-                    parameters["text_encoder"] = text_encoder
+        if not os.path.isfile(path):
+            raise FileNotFoundError(
+                f"There is no file of an embedding at {os.fspath(path)!r}, and the embeddings that "
+                f"come with the package are {', '.join(BUNDLED)}."
+            )
+        with reading(path):
+            parameters, space = read_embedding(path)
             embedding = cls(**parameters)
             embedding._validate_params()
             embedding._set_space(**space)
-        except (KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
-            raise not_an_embedding(path, error) from error
         return embedding
 
     @classmethod
@@ -651,12 +614,12 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         vocabulary: dict[str, int] | None = None,
         prefix: Sequence[str] = (),
     ) -> None:
-        """Set the fitted attributes; a ValueError, RuntimeError or KeyError if they don't fit."""
+        """Set the fitted attributes; an error if they don't go together."""
         if image_weights.ndim != 2 or image_bias.shape != image_weights.shape[1:]:
             raise ValueError(f"its projection has shapes {image_weights.shape}, {image_bias.shape}")
         if text_weights is not None:
             encoder_of(self.text_encoder, text_weights, len(image_bias))
-            if takes_words(self.text_encoder) != (vocabulary is not None):
+            if (self.text_encoder in WORD_ENCODERS) != (vocabulary is not None):
                 raise ValueError("its vocabulary and its text encoder don't go together")
             n_words = len(text_weights.get("words.weight", ()))
             if not all(
@@ -726,11 +689,6 @@ def load_embedding(embedding: str | os.PathLike[str]) -> VisualSemanticEmbedding
         folder = resources.files("sklearn_memorability.captions") / "data"
         with resources.as_file(folder / f"{embedding}.safetensors") as path:
             return VisualSemanticEmbedding.load(path)
-    if not Path(embedding).suffix:
-        raise FileNotFoundError(
-            f"embedding={os.fspath(embedding)!r} is neither a bundled one ({', '.join(BUNDLED)}) "
-            "nor a file."
-        )
     return VisualSemanticEmbedding.load(embedding)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -17,7 +17,7 @@ TOKENIZERS = {
     "words": re.compile(r"\w+(?:'\w+)*"),
     "words_and_marks": re.compile(r"\w+(?:'\w+)*|[^\w\s]"),
 }
-_SENTENCES = "sentence:"
+SENTENCES = "sentence:"
 
 
 def as_captions(captions: Any, n_rows: int) -> tuple[list[str], np.ndarray]:
@@ -98,23 +98,10 @@ def find_vectors(word_vectors: Any, vocabulary: Mapping[str, int]) -> dict[int, 
     return vectors
 
 
-def takes_words(text_encoder: Any) -> bool:
-    """Tell whether a text encoder takes words, not the embedding of a sentence model."""
-    return isinstance(text_encoder, str) and not text_encoder.startswith(_SENTENCES)
-
-
-def embed_sentences(text_encoder: Any, captions: Sequence[str]) -> np.ndarray:
-    """Return what a sentence model gives for captions, one row each."""
-    if isinstance(text_encoder, str):
-        text_encoder = _open_sentence_model(text_encoder.removeprefix(_SENTENCES))
-    encode: Callable[..., Any] = getattr(text_encoder, "encode", text_encoder)
-    rows = np.asarray(encode(list(captions)), dtype=np.float32)
-    if rows.ndim != 2 or len(rows) != len(captions) or not np.isfinite(rows).all():
-        raise ValueError(
-            f"text_encoder gave an array of shape {rows.shape} for {len(captions)} captions; "
-            "it must give one finite row a caption."
-        )
-    return rows
+def embed_sentences(text_encoder: str, captions: Sequence[str]) -> np.ndarray:
+    """Return what ``"sentence:NAME"`` gives for captions, one row each."""
+    model = _open_sentence_model(text_encoder.removeprefix(SENTENCES))
+    return np.asarray(model.encode(list(captions)), dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -123,7 +110,7 @@ def _open_sentence_model(name: str) -> Any:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise ImportError(
-            f"text_encoder='{_SENTENCES}{name}' needs sentence-transformers: "
+            f"text_encoder='{SENTENCES}{name}' needs sentence-transformers: "
             "pip install 'sklearn-memorability[sentences]'."
         ) from error
     return SentenceTransformer(name)

@@ -12,9 +12,10 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from sklearn_memorability._torch import resolve_device
 from sklearn_memorability.features._cache import FeatureCache
 from sklearn_memorability.features._extractor import ImageExtractor
-from sklearn_memorability.features._joint_space import ClipSpace, is_name, open_embedding
+from sklearn_memorability.features._joint_space import is_name, open_embedding
 from sklearn_memorability.images._collect import as_image_list
 
 _IMAGES_AT_A_TIME = 256
@@ -176,7 +177,8 @@ class CaptionEmbedding(ImageExtractor):
         """
         self._validate_params()
         as_image_list(X)
-        space = open_embedding(self.embedding)
+        weights = None if self.weights is None else os.fspath(self.weights)
+        space = open_embedding(self.embedding, weights, resolve_device(self.device))
         recipe, network = self._prepare(*self._network_of(space))
         if network.width != space.n_features_in_:
             raise ValueError(
@@ -222,7 +224,8 @@ class CaptionEmbedding(ImageExtractor):
         """The joint space, opened again after unpickling."""
         check_is_fitted(self)
         if self._space is None:
-            self._space = open_embedding(self._name)
+            recipe = self._available_recipe()
+            self._space = open_embedding(self._name, recipe.weights, self.device_)
         return self._space
 
     def _finish(self, rows: np.ndarray) -> np.ndarray:
@@ -274,7 +277,7 @@ class CaptionEmbedding(ImageExtractor):
             raise ValueError("candidate_captions is empty; give captions to choose among.")
         if not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"k={k!r} must be a whole number above zero.")
-        texts = self._of_captions(captions)
+        texts = np.asarray(self.embedding_.transform_captions(captions))
         rows = self._project(self._rows(images))
         described: list[list[tuple[str, float]]] = []
         for part in gen_batches(len(rows), _IMAGES_AT_A_TIME):
@@ -285,12 +288,6 @@ class CaptionEmbedding(ImageExtractor):
                 for row, order in zip(cosines, nearest, strict=True)
             ]
         return described
-
-    def _of_captions(self, captions: list[str]) -> np.ndarray:
-        space = self.embedding_
-        if isinstance(space, ClipSpace):
-            space.place(self._recipe.weights, self.device_)
-        return np.asarray(space.transform_captions(captions))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the columns' names.

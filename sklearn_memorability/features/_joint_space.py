@@ -1,7 +1,7 @@
 """The joint spaces that ``CaptionEmbedding`` takes."""
 
 import os
-from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,10 @@ _TINY = 1e-12
 class ClipSpace:
     """The joint space of a CLIP model; its text side is loaded for the first caption."""
 
-    def __init__(self, backbone: str) -> None:
+    def __init__(self, backbone: str, weights: str | None, device: torch.device) -> None:
         self.network_ = {"backbone": backbone}
         self.n_features_in_ = self.n_components_ = get_backbone(backbone).layers["embedding"]
-        self._place: tuple[str | None, torch.device] = None, torch.device("cpu")
-        self._encode: Callable[[list[str]], torch.Tensor] | None = None
-
-    def place(self, weights: str | None, device: torch.device) -> None:
-        """Say where the weights are (None: downloaded), and where to compute."""
-        if self._place != (weights, device):
-            self._place, self._encode = (weights, device), None
+        self._encode = cache(lambda: clip_captions(backbone.removeprefix(_CLIP), weights, device))
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Scale rows to unit length."""
@@ -36,10 +30,7 @@ class ClipSpace:
 
     def transform_captions(self, captions: list[str]) -> np.ndarray:
         """Project captions; rows have unit length."""
-        if self._encode is None:
-            name = self.network_["backbone"].removeprefix(_CLIP)
-            self._encode = clip_captions(name, *self._place)
-        return self.transform(self._encode(captions).numpy())
+        return self.transform(self._encode()(captions).numpy())
 
 
 def is_name(embedding: Any) -> bool:
@@ -47,10 +38,15 @@ def is_name(embedding: Any) -> bool:
     return isinstance(embedding, str) and (embedding in BUNDLED or embedding.startswith(_CLIP))
 
 
-def open_embedding(embedding: Any) -> Any:
-    """Return the joint space that ``CaptionEmbedding(embedding)`` asks for."""
+def open_embedding(
+    embedding: Any, weights: str | None = None, device: torch.device | None = None
+) -> Any:
+    """Return the joint space that ``CaptionEmbedding(embedding)`` asks for.
+
+    ``weights`` and ``device`` are those of the text side of a CLIP model.
+    """
     if isinstance(embedding, str) and embedding.startswith(_CLIP):
-        return ClipSpace(embedding)
+        return ClipSpace(embedding, weights, device or torch.device("cpu"))
     if isinstance(embedding, str | os.PathLike):
         return load_embedding(embedding)
     if getattr(embedding, "n_components_", None) is None:

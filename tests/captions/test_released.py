@@ -209,9 +209,7 @@ def test_a_dictionary_that_is_another_thing_is_refused_and_not_run(
 ):
     monkeypatch.chdir(tmp_path)
     path = write_kiros(tmp_path, kiros_arrays(), HOSTILE[asked_for])
-    with pytest.raises(
-        ValueError, match=r"X\.npz\.dictionary\.pkl.*Fetch the file again"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"X\.npz\.dictionary\.pkl.*another kind") as caught:
         read_kiros(path)
     if asked_for != "pop from empty list":
         assert asked_for in str(caught.value)
@@ -229,7 +227,7 @@ def test_a_dictionary_beyond_reason_is_refused(tmp_path):
 @pytest.mark.parametrize("name", kiros_arrays())
 def test_kiros_arrays_that_are_missing_or_wrong_are_named(tmp_path, name):
     good = kiros_arrays()
-    with pytest.raises(ValueError, match=rf"X\.npz.*{name} can't be read"):
+    with pytest.raises(ValueError, match=rf"X\.npz.*'{name}' is missing"):
         read_kiros(write_kiros(tmp_path, {k: v for k, v in good.items() if k != name}))
     for bad, why in [
         (good[name].astype(int), "not of real numbers"),
@@ -258,7 +256,7 @@ def test_arrays_of_objects_are_not_unpickled(tmp_path, monkeypatch):
     bad = np.empty(1, dtype=object)
     bad[0] = Touch()
     path = write_kiros(tmp_path, kiros_arrays() | {"ff_image_b": bad})
-    with pytest.raises(ValueError, match="ff_image_b"):
+    with pytest.raises(ValueError, match=r"X\.npz.*Object arrays"):
         read_kiros(path)
     assert not (tmp_path / "RAN").exists()
 
@@ -273,7 +271,7 @@ def test_a_single_array_or_a_header_beyond_memory_is_no_archive(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
         archive.writestr("ff_image_W.npy", start + header)
-    with pytest.raises(ValueError, match=r"X\.npz.*ff_image_W"):
+    with pytest.raises(ValueError, match=r"X\.npz.*allocate"):
         read_kiros(path)
 
 

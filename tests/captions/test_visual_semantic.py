@@ -41,8 +41,19 @@ def _tells_kinds(space, X, kinds):
     return ((space.transform(X) @ captions.T).argmax(axis=1) == kinds).mean() > 0.9
 
 
-def sentence_model(captions):
-    return np.array([[noun in caption for noun in NOUNS] for caption in captions], dtype=float)
+class SentenceTransformer:
+    """Stands in for that of sentence-transformers, which is no part of the tests' machine."""
+
+    def __init__(self, name):
+        assert name == "NOUNS"
+
+    def encode(self, captions):
+        return np.array([[noun in caption for noun in NOUNS] for caption in captions], dtype=float)
+
+
+@pytest.fixture(autouse=True)
+def sentence_transformers(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", sys.modules[__name__])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +62,7 @@ def sentence_model(captions):
         {},
         {"text_encoder": "gru"},
         {"text_encoder": "lstm"},
-        {"text_encoder": sentence_model},
+        {"text_encoder": "sentence:NOUNS"},
         {"negatives": "hardest"},
         {"negatives": "softmax"},
         {"tokenizer": "words_and_marks", "text_dropout": 0.2, "dropout": 0.2},
@@ -142,25 +153,22 @@ def test_word_vectors_are_where_words_start(pairs):
     assert table.shape[1] == 4
 
 
-def test_recall_rank_and_score_agree(pairs):
-    X, captions, _ = pairs
-    X, captions = X[:40], [[f"picture number {i}"] for i in range(40)]
+def test_recall_and_score_agree_with_the_cosines(pairs):
+    X, captions = pairs[0][:40], [[f"picture number {i}"] for i in range(40)]
     space = small(early_stopping=False, max_epochs=60).fit(X, captions)
-    texts = [c[0] for c in captions]
-    order = space.rank(X, texts)
-    assert order.shape == (40, 40)
+    cosines = space.transform(X) @ space.transform_captions([text for [text] in captions]).T
+    order = np.argsort(-cosines, axis=1)
     recall = space.recall(X, captions, k=(1, 5))
     hits = [(order[:, :k] == np.arange(40)[:, None]).any(axis=1).mean() for k in (1, 5)]
     np.testing.assert_allclose(recall.image_to_text, hits)
     assert hits[0] > 0.5
-    assert space.rank(X, texts, k=3).shape == (40, 3)
     assert space.score(X, captions) == pytest.approx(space.recall(X, captions).sum / 600)
 
 
 def test_a_stale_space_does_not_survive_a_refit(pairs):
     X, captions, _ = pairs
     space = small(max_epochs=1).fit(X, captions)
-    space.set_params(text_encoder=sentence_model, n_components=4).fit(X[:, :7], captions)
+    space.set_params(text_encoder="sentence:NOUNS", n_components=4).fit(X[:, :7], captions)
     assert space.transform(X[:, :7]).shape == (240, 4)
     assert space.vocabulary_ is None
 
@@ -177,21 +185,16 @@ def _all_types(thing):
 PLAIN = {type(None), bool, int, float, str, list, tuple, dict, np.ndarray}
 
 
-@pytest.mark.parametrize("text_encoder", ["bow", "lstm", sentence_model])
+@pytest.mark.parametrize("text_encoder", ["bow", "lstm", "sentence:NOUNS"])
 def test_its_state_is_plain_and_gives_the_same_space(pairs, text_encoder):
     X, captions, _ = pairs
     space = small(max_epochs=1, text_encoder=text_encoder, device=torch.device("cpu"))
     space.fit(X, captions).transform_captions(["a dog"])
-    state = space.__getstate__()
-    if callable(text_encoder):
-        del state["text_encoder"]
-    assert set(_all_types(state)) <= PLAIN
+    assert set(_all_types(space.__getstate__())) <= PLAIN
     buffer = BytesIO()
     joblib.dump(space, buffer)
     content = skops.io.dumps(space)
     trusted = ["sklearn_memorability.captions._visual_semantic.VisualSemanticEmbedding"]
-    if callable(text_encoder):
-        trusted += [f"{__name__}.sentence_model"]
     for again in (
         pickle.loads(pickle.dumps(space)),
         joblib.load(buffer),
@@ -234,7 +237,6 @@ def test_progress_is_shown_only_when_asked_for(pairs, capsys):
         ({"batch_size": 1}, "batch_size"),
         ({"tokenizer": "letters"}, "tokenizer"),
         ({"early_stopping": 1.5}, "early_stopping"),
-        ({"text_encoder": lambda captions: np.ones(3)}, "one finite row a caption"),
     ],
 )
 def test_a_wrong_parameter_is_named(pairs, params, message):
@@ -247,7 +249,7 @@ def test_a_missing_extra_is_named(pairs, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     X, captions, _ = pairs
     with pytest.raises(ImportError, match=r"sklearn-memorability\[sentences\]"):
-        small(text_encoder="sentence:all-MiniLM-L6-v2").fit(X, captions)
+        small(text_encoder="sentence:another").fit(X, captions)
 
 
 def test_wrong_input_is_named(pairs):
