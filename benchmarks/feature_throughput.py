@@ -35,9 +35,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_memorability.datasets import load_things_photographs
-from sklearn_memorability.features import FeatureCache, ImageFeatures, release_networks
+from sklearn_memorability.features import FeatureCache, ImageFeatures
 from sklearn_memorability.features._backbones import Backbone
 from sklearn_memorability.features._families import get_backbone
+from sklearn_memorability.features._networks import release_networks
 from sklearn_memorability.images import read_image
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.pipelines import svr_regressor
@@ -56,7 +57,7 @@ class Pictures(Dataset):
 
     def __getitem__(self, i: int) -> torch.Tensor:
         picture = Image.open(self.paths[i]).convert("RGB")
-        return self.preprocess.normalize(self.preprocess.views(picture, 1))[0].contiguous()
+        return self.preprocess.normalize(self.preprocess.view(picture)[None])[0].contiguous()
 
 
 def data_loader_loop(paths: list[str], backbone: Backbone, module: nn.Module) -> np.ndarray:
@@ -95,11 +96,11 @@ def compare(title: str, transformer: ImageFeatures, paths: list[str], repeats: i
         views: list[torch.Tensor] = []
 
         def decode(views: list[torch.Tensor] = views) -> None:
-            views += [network.preprocess.views(read_image(path), 1) for path in paths]
+            views += [network.preprocess.view(read_image(path)) for path in paths]
 
         times = {"decoding alone": seconds(decode)}
         size = transformer._batch_size()
-        batches = [torch.cat(views[i : i + size]) for i in range(0, len(views), size)]
+        batches = [torch.stack(views[i : i + size]) for i in range(0, len(views), size)]
         times["forward passes alone"] = seconds(lambda b=batches: [network.features(x) for x in b])
         times["ours, files to rows"] = seconds(lambda: transformer.transform(paths))
         times["DataLoader, 2 workers"] = seconds(lambda: data_loader_loop(paths, *plain))
