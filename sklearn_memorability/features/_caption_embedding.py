@@ -224,8 +224,7 @@ class CaptionEmbedding(ImageExtractor):
         """The joint space, opened again after unpickling."""
         check_is_fitted(self)
         if self._space is None:
-            recipe = self._available_recipe()
-            self._space = open_embedding(self._name, recipe.weights, self.device_)
+            self._space = open_embedding(self._name, self._recipe.weights, self.device_)
         return self._space
 
     def _finish(self, rows: np.ndarray) -> np.ndarray:

@@ -36,6 +36,8 @@ TRUSTED = (
 
 # Callbacks and metadata routing refer back to the estimator, which skops can't write.
 _NOT_SAVED = {"_metadata_request", "_skl_callbacks"}
+# Folders and files to write to are None in a file, and so are the vectors that words began with.
+_NONE = ("cache", "memory", "word_vectors")
 
 _ON_A_DEVICE = (BalancedQuantileClassifierRegressor, ImageExtractor, VisualSemanticEmbedding)
 _SEARCH_TREES = {"kd_tree": KDTree, "ball_tree": BallTree}
@@ -47,7 +49,7 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
     facts: dict[str, Any] = {"n_samples": None, "image_networks": [], "weights_files": {}}
 
     def attributes_of(part: Any) -> dict[str, Any]:
-        attributes = {k: v for k, v in _without_folders(part).items() if k not in _NOT_SAVED}
+        attributes = {k: v for k, v in _portable(part).items() if k not in _NOT_SAVED}
         if hasattr(part, "class_counts_"):
             n_samples.append(int(np.sum(part.class_counts_)))
         if hasattr(part, "n_samples_seen_"):
@@ -62,11 +64,6 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
             )
         if isinstance(part, ImageExtractor):
             attributes |= _extractor_to_save(part, facts)
-        if isinstance(part, VisualSemanticEmbedding):
-            # As in its own files: no vectors that it started from, no sentence model.
-            attributes["word_vectors"] = None
-            if not isinstance(part.text_encoder, str):
-                attributes |= {"text_encoder": "lstm", "text_weights_": None}
         return attributes
 
     copied = _copy_of(model, attributes_of, {})
@@ -149,7 +146,7 @@ def after_loading(
         _check_trees(part)
         if device is not None and isinstance(part, _ON_A_DEVICE):
             part.__setstate__({**part.__getstate__(), "device": str(device)})
-        attributes = _without_folders(part)
+        attributes = _portable(part)
         if isinstance(part, ImageExtractor):
             attributes["weights"] = path_of(part.weights)
             if hasattr(part, "_recipe"):
@@ -201,9 +198,9 @@ def _check_trees(part: Any) -> None:
         raise ValueError("the nodes of a decision tree in it point to where there is nothing.")
 
 
-def _without_folders(part: Any) -> dict[str, Any]:
-    """Return an estimator's attributes, without folders and files that it would write to."""
-    return {**vars(part), **{name: None for name in ("memory", "cache") if name in vars(part)}}
+def _portable(part: Any) -> dict[str, Any]:
+    """Return an estimator's attributes, without those of this machine."""
+    return {name: None if name in _NONE else value for name, value in vars(part).items()}
 
 
 def _copy_of(

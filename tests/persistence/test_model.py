@@ -224,20 +224,6 @@ def test_an_embedding_of_ones_own_is_in_the_file(embedding, tmp_path):
     assert loaded.random_state == 0
 
 
-def test_a_sentence_model_of_ones_own_is_left_out(tmp_path):
-    X = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
-
-    def lengths(captions):
-        return np.array([[len(caption), caption.count("a")] for caption in captions], np.float32)
-
-    model = VisualSemanticEmbedding(4, text_encoder=lengths, max_epochs=1, device="cpu")
-    model.fit(X, ["a dog runs", "a red flower"] * 6)
-    loaded = saved_and_loaded(model, tmp_path)
-    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
-    with pytest.raises(ValueError, match="no text encoder"):
-        loaded.transform_captions(["a dog"])
-
-
 def test_an_embedding_goes_with_its_transformer_as_object_and_as_file(embedding, tmp_path):
     for given in (embedding, tmp_path / "mine.safetensors"):
         embedding.save(tmp_path / "mine.safetensors")
