@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_memorability.datasets import load_things_concepts, load_things_photographs
 from sklearn_memorability.features import ImageFeatures
-from sklearn_memorability.metrics import rank_correlation
+from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.persistence import save
 from sklearn_memorability.pipelines import recommended_regressor
 
@@ -63,16 +63,16 @@ class Photographs:
 
     def score(self, model: Pipeline, rows: np.ndarray) -> float:
         """Return the correlation with own scores."""
-        return rank_correlation(self.own[rows], model.predict(self.X[rows]))
+        return spearman_score(self.own[rows], model.predict(self.X[rows]))
 
     def choose(self, rows: np.ndarray, n_folds: int) -> float:
         """Return the share that is best by inner folds."""
         folds = GroupKFold(n_folds, shuffle=True, random_state=1)
-        found = np.zeros(len(SHARES))
+        scores = np.zeros(len(SHARES))
         for train, test in folds.split(rows, groups=self.groups[rows]):
             for i, share in enumerate(SHARES):
-                found[i] += self.score(self.fit_ridge(rows[train], share), rows[test])
-        return SHARES[int(found.argmax())]
+                scores[i] += self.score(self.fit_ridge(rows[train], share), rows[test])
+        return SHARES[int(scores.argmax())]
 
 
 def main() -> None:
@@ -92,19 +92,18 @@ def main() -> None:
             shares.append(share)
             own.append(photographs.score(photographs.fit(train, 1.0), test))
             chosen.append(photographs.score(photographs.fit(train, share), test))
-    for name, found in (("own scores alone", own), ("share chosen within", chosen)):
-        by_repeat = np.reshape(found, (arguments.repeats, 5))
+    for name, scores in (("own scores alone", own), ("share chosen within", chosen)):
+        by_repeat = np.reshape(scores, (arguments.repeats, 5))
         error = np.mean(by_repeat.std(axis=1, ddof=1)) / np.sqrt(5)
-        print(f"{name:20} {np.mean(found):.3f} (standard error {error:.3f})")
+        print(f"{name:20} {np.mean(scores):.3f} (standard error {error:.3f})")
     print(f"shares of own scores chosen: {shares}")
     print(f"no predictor can be expected to pass {photographs.ceiling}")
     if arguments.write:
         arguments.write.parent.mkdir(parents=True, exist_ok=True)
         share = photographs.choose(rows, 5)
         fitted = photographs.fit(rows, share)
-        # The features are those of this transformer, which learns nothing from pictures.
-        picture = np.zeros((1, 224, 224, 3), dtype=np.uint8)
-        features = ImageFeatures().fit(picture)
+        # The features are those of this transformer, which learns nothing from images.
+        features = ImageFeatures().fit(np.zeros((1, 224, 224, 3), dtype=np.uint8))
         save(Pipeline([("features", features), *fitted.steps]), arguments.write)
         print(f"share {share}, written to {arguments.write}: {arguments.write.stat().st_size:,} B")
 

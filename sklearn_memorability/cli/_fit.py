@@ -25,7 +25,7 @@ from sklearn_memorability.cli._pictures import Found
 from sklearn_memorability.cli._scored import Columns, load_scored
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.persistence import save
-from sklearn_memorability.persistence._structure import import_skops
+from sklearn_memorability.persistence._model import import_skops
 from sklearn_memorability.pipelines import (
     mlp_regressor,
     recommended_regressor,

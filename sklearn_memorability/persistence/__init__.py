@@ -1,7 +1,6 @@
 """Fitted models in files to share: without pickle, for the Hub, as ONNX."""
 
-from sklearn_memorability.persistence._card import ModelCard
-from sklearn_memorability.persistence._folder import save_to_folder
+from sklearn_memorability.persistence._card import ModelCard, save_to_folder
 from sklearn_memorability.persistence._model import ModelVersionWarning, load, read_facts, save
 from sklearn_memorability.persistence._onnx import export_onnx, onnx_input
 

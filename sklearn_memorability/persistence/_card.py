@@ -1,39 +1,52 @@
-"""What a model's page says of it: a card with a header that the Hub reads."""
+"""A folder for the Hugging Face Hub: a model, its card and its configuration."""
 
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-LIBRARY = "sklearn-memorability"
-TASK = "tabular-regression"
+from sklearn_memorability._utils._files import write_whole
+from sklearn_memorability.persistence._contents import hash_of_file
+from sklearn_memorability.persistence._model import MODEL_FILE, read_facts, save
+
+_LIBRARY = "sklearn-memorability"
+_TASK = "tabular-regression"
 _TAGS = ("image-memorability", "scikit-learn", "skops")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What is to be known of a model that is shared.
+    """What readers should know about a shared model.
 
     Parameters
     ----------
     title : str
-        Its name.
-    description : str
+        The model's name.
+    description : str, default=""
         What it predicts, from what, and how it was trained.
-    license : str
-        Its licence, as the Hub lists them, such as ``"cc-by-4.0"``; ``"unknown"`` where
-        none was chosen. The pictures and the pretrained networks that it was made with may
-        bind you.
+    license : str, default="unknown"
+        Its licence, as the Hub lists them, such as ``"cc-by-4.0"``. The licences of the images
+        and of the pretrained network that it was made with may bind you.
     data : str, optional
         The data set that it was trained on.
     metrics : mapping of str to float, optional
-        What it reached, by name, such as ``{"spearman": 0.66}``.
+        Its results by name, such as ``{"spearman": 0.66}``.
     measured_on : str, optional
-        What rows the metrics were computed on.
-    limits : str, optional
+        The rows that the metrics were computed on.
+    limits : str, default=""
         What it should not be used for, and where it is known to fail.
-    tags : sequence of str, optional
+    tags : sequence of str, default=()
         Tags beside ``image-memorability``, ``scikit-learn`` and ``skops``.
+
+    Raises
+    ------
+    ValueError
+        If the title is empty or a metric is not a number.
+    TypeError
+        If ``tags`` is a single string.
 
     Examples
     --------
@@ -67,7 +80,7 @@ class ModelCard:
         Parameters
         ----------
         facts : mapping
-            What :func:`read_facts` returns of the model.
+            What :func:`read_facts` returns for the model.
 
         Returns
         -------
@@ -80,29 +93,23 @@ class ModelCard:
 
     def _header(self) -> dict[str, Any]:
         header: dict[str, Any] = {
-            "library_name": LIBRARY,
+            "library_name": _LIBRARY,
             "license": self.license,
-            "pipeline_tag": TASK,
+            "pipeline_tag": _TASK,
             "tags": list(dict.fromkeys([*_TAGS, *self.tags])),
         }
         if self.metrics:
+            data = self.data or "unknown"
+            result = {
+                "task": {"type": _TASK, "name": "Image memorability"},
+                "dataset": {"type": data, "name": self.measured_on or data},
+                "metrics": [
+                    {"type": name, "name": name, "value": float(value)}
+                    for name, value in self.metrics.items()
+                ],
+            }
             header["metrics"] = list(self.metrics)
-            data = self.data or "not said"
-            header["model-index"] = [
-                {
-                    "name": self.title,
-                    "results": [
-                        {
-                            "task": {"type": TASK, "name": "Image memorability"},
-                            "dataset": {"type": data, "name": self.measured_on or data},
-                            "metrics": [
-                                {"type": name, "name": name, "value": float(value)}
-                                for name, value in self.metrics.items()
-                            ],
-                        }
-                    ],
-                }
-            ]
+            header["model-index"] = [{"name": self.title, "results": [result]}]
         return header
 
     def _body(self, facts: Mapping[str, Any]) -> list[str]:
@@ -129,23 +136,106 @@ class ModelCard:
 
 def _use(facts: Mapping[str, Any]) -> list[str]:
     n_features = facts["n_features"]
-    takes = "pictures" if n_features is None else f"features, an array of {n_features} columns"
+    takes = "images" if n_features is None else f"features, an array of {n_features} columns"
     lines = [
-        f'`pip install "{LIBRARY}[share]"`, then, in the folder with these files:',
+        f'`pip install "{_LIBRARY}[share]"`, then, in the folder with these files:',
         "",
         "```python",
         "from sklearn_memorability.persistence import load",
         "",
-        'model = load("model.skops")',
+        f'model = load("{MODEL_FILE}")',
         "scores = model.predict(X)",
         "```",
         "",
         f"`X` is {takes}. The file holds no pickle, and loading it runs no code.",
     ]
     if facts["image_networks"]:
-        names = ", ".join(sorted({f"`{known['backbone']}`" for known in facts["image_networks"]}))
-        lines += ["", f"Image network, not in the file: {names}."]
+        names = sorted({f"`{network['backbone']}`" for network in facts["image_networks"]})
+        lines += ["", f"Image network, not in the file: {', '.join(names)}."]
     if facts["weights_files"]:
-        names = ", ".join(f"`{name}`" for name in facts["weights_files"])
-        lines += ["", f"Weights that must lie beside it: {names}."]
+        names = [f"`{name}`" for name in facts["weights_files"]]
+        lines += ["", f"Weights that must lie beside it: {', '.join(names)}."]
     return lines
+
+
+def save_to_folder(
+    model: Any,
+    folder: str | os.PathLike[str],
+    *,
+    card: ModelCard,
+    weights: Sequence[str | os.PathLike[str]] = (),
+    trusted: Sequence[str | type] | None = None,
+) -> None:
+    """Write a fitted model, its card and its configuration into a folder to be uploaded.
+
+    Parameters
+    ----------
+    model : estimator
+        As for :func:`save`.
+    folder : str or path-like
+        The folder; it is made where there is none. Files of these names in it are replaced, others
+        are left alone.
+    card : ModelCard
+        What readers should know about the model.
+    weights : sequence of path-likes, default=()
+        Files of image networks' own weights that the model needs, to be copied beside it.
+    trusted : list of types or of their full names, optional
+        As for :func:`save`.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError, ValueError, ImportError
+        As for :func:`save`; ValueError also for ``weights`` that the model does not need.
+    TypeError
+        If ``card`` is not a ModelCard.
+
+    Notes
+    -----
+    The folder holds ``model.skops``, ``README.md`` (the card) and ``config.json``.
+    ``hf upload USER/NAME FOLDER`` of huggingface_hub uploads it; :func:`load` takes the folder, as
+    it is downloaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn_memorability.datasets import load_things_concepts
+    >>> from sklearn_memorability.persistence import ModelCard, save_to_folder
+    >>> from sklearn_memorability.pipelines import svr_regressor
+    >>> model = svr_regressor().fit(*load_things_concepts(return_X_y=True))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> save_to_folder(model, folder.name, card=ModelCard(title="SVR on THINGS concepts"))
+    >>> sorted(path.name for path in Path(folder.name).iterdir())
+    ['README.md', 'config.json', 'model.skops']
+    >>> folder.cleanup()
+    """
+    if not isinstance(card, ModelCard):
+        raise TypeError(f"card={card!r} must be a ModelCard.")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save(model, folder / MODEL_FILE, trusted=trusted)
+    facts = read_facts(folder)
+    needed = facts["weights_files"]
+    for path in map(Path, weights):
+        if needed.get(path.name) != hash_of_file(path):
+            raise ValueError(
+                f"weights has {str(path)!r}, which the model does not need; it needs {needed}."
+            )
+        if path.resolve() != (folder / path.name).resolve():
+            shutil.copyfile(path, folder / path.name)
+    write_whole(folder / "README.md", card.render(facts))
+    write_whole(folder / "config.json", json.dumps(_config(facts), indent=2) + "\n")
+
+
+def _config(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration in the layout that the Hub knows for scikit-learn's models."""
+    return {
+        "sklearn": {
+            "environment": [f"{n}={v}" for n, v in facts["versions"].items() if n != "python"],
+            "model": {"file": MODEL_FILE},
+            "model_format": "skops",
+            "task": _TASK,
+            "use_intelex": False,
+        },
+        _LIBRARY: facts,
+    }

@@ -1,9 +1,14 @@
 """Save a fitted model to one file, and load it, without pickle."""
 
+import io
+import json
 import os
 import platform
+import re
 import warnings
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.resources import files
@@ -11,43 +16,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_memorability.persistence import _file
-from sklearn_memorability.persistence._put_together import put_together
-from sklearn_memorability.persistence._structure import (
-    dump_structure,
-    import_skops,
-    load_structure,
-)
-from sklearn_memorability.persistence._take_apart import take_apart
-from sklearn_memorability.persistence._trusted import names_of
+from sklearn_memorability._torch import resolve_device
+from sklearn_memorability._utils._estimators import is_search
+from sklearn_memorability._utils._files import write_whole
+from sklearn_memorability.persistence._contents import TRUSTED, after_loading, to_save
 
 # The file in a folder for the Hub.
-MODEL_FILE = f"model{_file.SUFFIX}"
+MODEL_FILE = "model.skops"
 # The model that comes with the package, and its name.
-EMBEDDED = "embedded"
-_EMBEDDED_FILE = Path(str(files(__package__) / "data")) / f"{EMBEDDED}{_file.SUFFIX}"
+_EMBEDDED = "embedded"
+_EMBEDDED_FILE = Path(str(files(__package__) / "data" / "embedded.skops"))
 
-# What decides the predictions of a model besides itself.
+_FORMAT = "sklearn-memorability model"
+_FORMAT_VERSION = 2
+_FACTS = "facts.json"
+# Arrays alone: skops would also write bytes, which could hold anything.
+_MEMBERS = re.compile(r"(facts|schema)\.json|\d+\.npy")
+
+# The packages that decide the predictions of a model besides itself.
 _PACKAGES = ("sklearn-memorability", "scikit-learn", "numpy", "torch", "skorch")
-
-_DAMAGED = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    ImportError,
-    RuntimeError,
-    ArithmeticError,
-    MemoryError,
-    OSError,
-    SafetensorError,
-)
 
 
 class ModelVersionWarning(UserWarning):
@@ -62,13 +52,13 @@ def save(
     Parameters
     ----------
     model : estimator
-        A fitted estimator of this package or of scikit-learn, or a Pipeline around such.
-        A search is saved as what it found, its ``best_estimator_``.
+        A fitted estimator of this package or of scikit-learn, or a Pipeline around such. A search
+        is saved as its ``best_estimator_``.
     path : str or path-like
         The file, ending in ``.skops``. It is there as a whole or not at all.
     trusted : list of types or of their full names, optional
-        Classes and functions of your own that the model holds. :func:`load` needs the
-        same list, and the code that they are from.
+        Classes and functions of your own that the model holds. :func:`load` needs the same list,
+        and the code that they are from.
 
     Raises
     ------
@@ -86,15 +76,13 @@ def save(
 
     Notes
     -----
-    The file is an archive of the structure as skops writes it, of arrays, and of each
-    network's weights as safetensors; ``net_`` of a regressor is built again from its
-    settings and its weights. It holds no optimiser, no cache (``cache`` of image features
-    and ``memory`` of a Pipeline are None when loaded) and no path of your machine.
+    The file is one of :func:`skops.io.dump`, with facts about the model in ``facts.json``. It holds
+    no optimiser, no metadata requests (``set_fit_request``) and no path of your machine: ``cache``
+    of image features and ``memory`` of a Pipeline are None when loaded.
 
-    Pretrained image networks are known by their names and stay outside. One with
-    ``weights=FILE`` is known by the file's name and hash: share the file, too. An
-    embedding that was learned, given as an object or a file, goes into the file; where
-    its ``text_encoder`` is an object of your own, that is left out, as by its ``save``.
+    Pretrained image networks are known by their names and stay outside. One with ``weights=FILE``
+    is known by the file's name and hash: share the file, too. An embedding that was learned, given
+    as an object or a file, goes into the file.
 
     Examples
     --------
@@ -112,25 +100,33 @@ def save(
     True
     >>> folder.cleanup()
     """
-    import_skops()
-    if isinstance(model, BaseSearchCV):
-        if not model.refit:
-            raise ValueError("A search with refit=False holds no fitted model: set refit=True.")
-        check_is_fitted(model, "best_estimator_")
-        model = model.best_estimator_
+    skops = import_skops()
+    if Path(path).suffix != ".skops":
+        raise ValueError(f"{os.fspath(path)!r} must end in .skops, which is what is written.")
     check_is_fitted(model)
-    names = names_of(trusted)
-    structure, tensors, known = take_apart(model)
-    members = {**dump_structure(structure, names), **tensors}
+    if is_search(model) and not hasattr(model, "best_estimator_"):
+        raise ValueError("A search with refit=False holds no fitted model: set refit=True.")
+    names = _names(trusted)
+    buffer = io.BytesIO()
+    try:
+        copied, known = to_save(model)
+        skops.dump(copied, buffer)
+        _check_types(buffer, names)
+    except Exception as error:
+        # Foreign objects may raise anything when they are asked for their state.
+        raise ValueError(f"The {type(model).__name__} can't be saved: {error}") from error
     facts = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},
-        "model": type(model).__name__,
-        "n_features": getattr(model, "n_features_in_", None),
-        "weights": _file.hash_of("".join(map(_file.hash_of, tensors.values())).encode()),
+        "model": type(copied).__name__,
+        "n_features": getattr(copied, "n_features_in_", None),
         **known,
     }
-    _file.write(Path(path), members, facts)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(_FACTS, json.dumps(facts, indent=1))
+    write_whole(path, buffer.getvalue())
 
 
 def load(
@@ -142,38 +138,38 @@ def load(
 ) -> Any:
     """Read a model that :func:`save` or :func:`save_to_folder` wrote.
 
-    Nothing in the file is run. What it may be made of is fixed: the estimators of this
-    package and of scikit-learn, NumPy arrays, numbers, strings and their containers.
+    Nothing in the file is run. Only estimators of this package and of scikit-learn, NumPy arrays,
+    numbers, strings and their containers are built.
 
     Parameters
     ----------
     path : str or path-like
-        The file, the folder with ``model.skops`` in it, or ``"embedded"``, the small model
-        that comes with the package (its network needs the extra ``embedded``). That one
-        knows objects on photographs and little else: read its card in
-        ``docs/embedded_model.md`` before you use its scores.
+        The file, the folder with ``model.skops`` in it, or ``"embedded"``, the small model that
+        comes with the package (its network needs the extra ``embedded``). That one knows objects
+        on photographs and little else: read its card in ``docs/embedded_model.md`` before you use
+        its scores.
     device : str or torch.device, optional
-        Where networks are to compute, from now on: it becomes their parameter. None
-        leaves it as it was, or takes the best there is where that device is not here.
+        Where networks compute from now on: it becomes their parameter. None leaves it as it was,
+        or takes the best there is where that device is not here.
     weights : path-like or sequence of path-likes, optional
-        Where files of an image network's own weights are, if they don't lie beside
-        ``path``. They are recognised by their hash.
+        Where files of an image network's own weights are, if they don't lie beside ``path``. They
+        are recognised by their hash.
     trusted : list of types or of their full names, optional
         Types beyond those above that may be built. Trust only what you know.
 
     Returns
     -------
     estimator
-        Fitted. On the machine where it was saved, with the same versions, its
-        predictions are the same to the last bit.
+        Fitted. On the machine where it was saved, with the same versions, its predictions are the
+        same to the last bit.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged, of a newer format, or holds anything else than a model;
-        names the file.
+        If it is damaged, of another format, or holds types that are not trusted; names the file
+        and the types. Also if ``device`` is not on this machine.
     ImportError
         If skops is missing; names the extra.
 
@@ -190,23 +186,23 @@ def load(
     >>> model.predict(load_sample_images().images).shape
     (2,)
     """
-    import_skops()
-    names = names_of(trusted)
+    skops = import_skops()
+    names = _names(trusted)
+    if device is not None:
+        resolve_device(device)
     file = _find(path)
-    members, facts = _file.read(file)
+    facts = read_facts(file)
     differing = _differing(facts)
-    candidates = [*_paths(weights), *(file.parent / name for name in _weights_names(facts))]
-    tensors = {n: members.pop(n) for n in list(members) if n.endswith(".safetensors")}
-    try:
+    beside = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
+    with _naming(file, f" (It was saved with {differing}.)" if differing else ""):
+        _check_types(file, names)
         with warnings.catch_warnings():
             # Said once for the whole model, below.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            structure = load_structure(members, names)
-        model = put_together(structure, tensors, device=device, weights=candidates)
-    except (*_DAMAGED, RecursionError) as error:
-        reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        hint = f" (It was saved with {differing}.)" if differing else ""
-        raise _file.unreadable(file, f"{reason}{hint}") from error
+            model = skops.load(file, trusted=sorted(names))
+        # A name, not a path: what lies elsewhere is not looked at.
+        beside += [file.parent / Path(name).name for name in facts["weights_files"]]
+        model = after_loading(model, device, [Path(p) for p in beside], facts["weights_files"])
     # The tests of each release are run with the embedded one.
     if differing and file != _EMBEDDED_FILE:
         warnings.warn(
@@ -219,7 +215,7 @@ def load(
 
 
 def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what is known of a saved model, without building it.
+    """Read the facts about a saved model, without building it.
 
     Parameters
     ----------
@@ -230,15 +226,16 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict
         ``"saved"`` (when), ``"versions"`` of the packages, ``"model"`` (its class),
-        ``"n_features"`` (None where it takes pictures), ``"n_samples"`` it was fitted to
-        (None if not known), ``"weights"`` (SHA-256 of all networks' weights in it),
-        ``"image_networks"`` and ``"weights_files"`` that it needs beside it, and
-        ``"members"`` of the archive with the SHA-256 of each.
+        ``"n_features"`` (None where it takes images), ``"n_samples"`` it was fitted to (None if not
+        known), ``"image_networks"`` and ``"weights_files"`` (name and SHA-256) that it needs beside
+        it, ``"format"`` and ``"format_version"``.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If there is no such file, or it is damaged.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged or of another format; names the file.
 
     Examples
     --------
@@ -246,26 +243,80 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> read_facts("embedded")["n_samples"]
     946
     """
-    return _file.read_facts(_find(path))
+    file = _find(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file of a model at {str(file)!r}.")
+    with _naming(file), zipfile.ZipFile(file) as archive:
+        # Uncompressed, a member is no larger than the file that it is in.
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise ValueError("it is compressed; no model is.")
+        facts = json.loads(archive.read(_FACTS)) if _FACTS in archive.namelist() else None
+        if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
+            raise ValueError("sklearn_memorability.persistence.save did not write it.")
+        version, saved_with = facts["format_version"], facts["versions"]["sklearn-memorability"]
+        if version < _FORMAT_VERSION:
+            raise ValueError(
+                f"it was saved by sklearn-memorability {saved_with}, whose files are of an older "
+                "format. Fit the model and save it anew, or install that version."
+            )
+        if version > _FORMAT_VERSION:
+            raise ValueError(
+                f"it was saved by sklearn-memorability {saved_with}, whose files are of a newer "
+                "format. Update: pip install -U sklearn-memorability"
+            )
+    return facts
+
+
+def import_skops() -> Any:
+    """Return skops.io; if it is missing, the error names the extra."""
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError(
+            "Files of models come with the extra 'share': pip install 'sklearn-memorability[share]'"
+        ) from error
+    return skops.io
+
+
+def _check_types(file: Path | io.BytesIO, trusted: set[str]) -> None:
+    """Check a file's members and types before anything in it is built."""
+    with zipfile.ZipFile(file) as archive:
+        for name in archive.namelist():
+            if not _MEMBERS.fullmatch(name):
+                raise ValueError(f"it holds {name!r:.80}; a model holds no bytes, only arrays.")
+    unknown = sorted(set(import_skops().get_untrusted_types(file=file)) - trusted)
+    if unknown:
+        raise ValueError(
+            f"it holds types that are not trusted: {', '.join(unknown[:10])}. If they are your "
+            f"own, and you know what they do, pass trusted={unknown[:10]!r}."
+        )
+
+
+def _names(trusted: Sequence[str | type] | None) -> set[str]:
+    """Return the full names of all types that may be built beside skops' own."""
+    if isinstance(trusted, str | bool):
+        raise TypeError(f"trusted={trusted!r} must be a list of types or of their full names.")
+    types = [*TRUSTED, *(trusted or ())]
+    return {t if isinstance(t, str) else f"{t.__module__}.{t.__name__}" for t in types}
+
+
+@contextmanager
+def _naming(file: Path, hint: str = "") -> Iterator[None]:
+    """Turn whatever a damaged or hostile file raises into an error that names the file."""
+    try:
+        yield
+    except PermissionError:
+        raise
+    except Exception as error:
+        reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{str(file)!r} can't be read as a model: {reason}{hint}") from error
 
 
 def _find(path: str | os.PathLike[str]) -> Path:
-    if path == EMBEDDED:
+    if path == _EMBEDDED:
         return _EMBEDDED_FILE
     file = Path(path)
     return file / MODEL_FILE if file.is_dir() else file
-
-
-def _paths(
-    weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-) -> list[Path]:
-    return [Path(w) for w in ([weights] if isinstance(weights, str | os.PathLike) else weights)]
-
-
-def _weights_names(facts: dict[str, Any]) -> list[str]:
-    # A name, not a path: what lies elsewhere is not looked at.
-    names = facts.get("weights_files")
-    return [name for name in names if Path(name).name == name] if isinstance(names, dict) else []
 
 
 def _versions() -> dict[str, str]:
@@ -275,11 +326,8 @@ def _versions() -> dict[str, str]:
 
 def _differing(facts: dict[str, Any]) -> str:
     """Return the packages whose versions differ, as text."""
-    saved = facts.get("versions")
-    if not isinstance(saved, dict):
-        return ""
     return ", ".join(
-        f"{name} {saved.get(name)} (here {version})"
+        f"{name} {facts['versions'].get(name)} (here {version})"
         for name, version in _versions().items()
-        if saved.get(name) != version
+        if facts["versions"].get(name) != version
     )

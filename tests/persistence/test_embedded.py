@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_memorability.datasets import load_things_photographs
 from sklearn_memorability.inspection import class_proba
-from sklearn_memorability.metrics import rank_correlation
+from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.persistence import load, read_facts
 
 CARD = Path(__file__).parents[2] / "docs" / "embedded_model.md"
@@ -21,7 +21,7 @@ def model():
         return load("embedded", device="cpu")
 
 
-def test_it_scores_pictures_offline(model, photographs):
+def test_it_scores_images_offline(model, photographs):
     scores = model.predict(photographs)
     assert scores.shape == (2,)
     assert ((scores > 0.7) & (scores < 0.95)).all()
@@ -30,13 +30,13 @@ def test_it_scores_pictures_offline(model, photographs):
 
 def test_its_features_are_those_it_was_fitted_to(model):
     data = load_things_photographs()
-    found = model[1:].predict(data.data)
+    predicted = model[1:].predict(data.data)
     # It has seen these; what it does on others is in its card.
-    assert rank_correlation(data.target, found) > 0.3
-    assert ((found > 0.75) & (found < 0.9)).mean() > 0.95
+    assert spearman_score(data.target, predicted) > 0.3
+    assert ((predicted > 0.75) & (predicted < 0.9)).mean() > 0.95
 
 
-def test_a_real_picture_gets_the_score_of_its_bundled_features(model, things_images):
+def test_a_real_image_gets_the_score_of_its_bundled_features(model, things_images):
     data = load_things_photographs()
     paths = [things_images / "images" / name for name in data.image_names[:5]]
     np.testing.assert_allclose(model.predict(paths), model[1:].predict(data.data[:5]), atol=2e-3)

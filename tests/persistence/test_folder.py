@@ -17,7 +17,7 @@ def test_a_folder_holds_the_model_its_card_and_its_configuration(small, rows, tm
     config = json.loads((folder / "config.json").read_text())
     assert config["sklearn"]["model"]["file"] == "model.skops"
     assert config["sklearn"]["model_format"] == "skops"
-    assert config["sklearn-memorability"]["weights"] == read_facts(folder)["weights"]
+    assert config["sklearn-memorability"] == read_facts(folder)
 
 
 def test_the_hub_reads_the_cards_header(small, tmp_path):
@@ -47,15 +47,15 @@ def test_the_hub_reads_the_cards_header(small, tmp_path):
 
 
 def test_weights_of_ones_own_can_go_with_it(tmp_path, squeezenet_weights):
-    pictures = load_sample_images().images
+    images = load_sample_images().images
     features = ImageFeatures("squeezenet1_1", weights=squeezenet_weights, device="cpu")
     settings = {"n_classes": 2, "max_epochs": 1, "branch_sizes": (2,), "device": "cpu"}
-    model = mlp_regressor(features, **settings).fit(pictures, [0.6, 0.8])
-    card = ModelCard(title="Pictures")
+    model = mlp_regressor(features, **settings).fit(images, [0.6, 0.8])
+    card = ModelCard(title="Images")
     save_to_folder(model, tmp_path, card=card, weights=[squeezenet_weights])
-    np.testing.assert_array_equal(load(tmp_path).predict(pictures), model.predict(pictures))
+    np.testing.assert_array_equal(load(tmp_path).predict(images), model.predict(images))
     text = (tmp_path / "README.md").read_text()
-    assert "`X` is pictures" in text
+    assert "`X` is images" in text
     assert squeezenet_weights.name in text
     (tmp_path / "other.pth").write_bytes(b"other")
     with pytest.raises(ValueError, match="does not need"):

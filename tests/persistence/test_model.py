@@ -1,5 +1,6 @@
-import json
+import io
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -7,39 +8,31 @@ import zipfile
 
 import numpy as np
 import pytest
-import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import load_sample_images
 from sklearn.decomposition import PCA
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import BaggingRegressor, GradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MinMaxScaler,
+    StandardScaler,
+)
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 
-from sklearn_memorability import (
-    BalancedQuantileClassifierRegressor,
-    CaptionEmbedding,
-    ImageFeatures,
-    VisualSemanticEmbedding,
-)
+from sklearn_memorability import CaptionEmbedding, ImageFeatures, VisualSemanticEmbedding
 from sklearn_memorability.inspection import class_proba, quantiles
 from sklearn_memorability.persistence import ModelVersionWarning, load, read_facts, save
 
-PICTURES = load_sample_images().images
-TINY = {"n_classes": 2, "max_epochs": 1, "branch_sizes": (4,), "hidden_layer_sizes": (4,)}
-
-
-def tiny(**settings):
-    return BalancedQuantileClassifierRegressor(
-        **{"random_state": 0, "device": "cpu", **TINY, **settings}
-    )
+IMAGES = load_sample_images().images
 
 
 class Centred(Ridge):
@@ -62,10 +55,6 @@ def test_every_prediction_is_the_same_to_the_last_bit(recommended, rows, tmp_pat
     ):
         np.testing.assert_array_equal(a, b)
     assert loaded["model"].get_params() == recommended["model"].get_params()
-    assert (
-        loaded["model"].history_[:, "train_loss"]
-        == (recommended["model"].history_[:, "train_loss"])
-    )
 
 
 def test_a_new_process_predicts_the_same(recommended, rows, tmp_path):
@@ -95,7 +84,7 @@ def test_a_loaded_model_can_be_fitted_cloned_recalibrated_and_gone_on_from(
     assert (model.predict(X) != recommended.predict(X)).any()
 
 
-def test_recalibration_is_saved(rows, tmp_path):
+def test_recalibration_is_saved(tiny, rows, tmp_path):
     X, y = rows
     model = tiny(linear_weight=0.5).fit(X, y).recalibrate(X, 0.5 * y)
     loaded = saved_and_loaded(model, tmp_path)
@@ -103,12 +92,11 @@ def test_recalibration_is_saved(rows, tmp_path):
     np.testing.assert_array_equal(loaded.predict_quantiles(X), model.predict_quantiles(X))
 
 
-def test_what_is_saved_is_what_was_fitted_whatever_the_parameters_say_now(rows, tmp_path):
-    X, y = rows
-    model = tiny().fit(X, y)
+def test_the_fitted_model_is_saved_whatever_its_parameters_are_now(tiny, rows, tmp_path):
+    model = tiny().fit(*rows)
     model.set_params(n_classes=4, hidden_layer_sizes=(9, 9), n_members=3, linear_weight=0.5)
     loaded = saved_and_loaded(model, tmp_path)
-    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    np.testing.assert_array_equal(loaded.predict(rows[0]), model.predict(rows[0]))
     assert loaded.hidden_layer_sizes == (9, 9)
 
 
@@ -120,29 +108,32 @@ def test_saving_leaves_the_model_as_it_is(small, rows, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model",
+    "make",
     [
-        make_pipeline(StandardScaler(), SVR()),
-        Ridge(),
-        KNeighborsRegressor(3),
-        KNeighborsRegressor(3, algorithm="ball_tree", metric="minkowski", p=3),
-        DecisionTreeRegressor(max_depth=3, random_state=0),
-        RandomForestRegressor(3, max_depth=3, random_state=0),
-        GradientBoostingRegressor(n_estimators=3, random_state=0),
-        TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1),
-        TransformedTargetRegressor(tiny(score_range=(-1, 1)), transformer=MinMaxScaler()),
-        make_pipeline(
+        lambda tiny: make_pipeline(StandardScaler(), SVR()),
+        lambda tiny: Ridge(),
+        lambda tiny: KNeighborsRegressor(3),
+        lambda tiny: KNeighborsRegressor(3, algorithm="ball_tree", metric="minkowski", p=3),
+        lambda tiny: DecisionTreeRegressor(max_depth=3, random_state=0),
+        lambda tiny: RandomForestRegressor(3, max_depth=3, random_state=0),
+        lambda tiny: BaggingRegressor(DecisionTreeRegressor(), 3, max_features=0.5, random_state=0),
+        lambda tiny: GradientBoostingRegressor(n_estimators=3, random_state=0),
+        lambda tiny: make_pipeline(KBinsDiscretizer(3, encode="ordinal"), Ridge()),
+        lambda tiny: TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1),
+        lambda tiny: TransformedTargetRegressor(
+            tiny(score_range=(-1, 1)), transformer=MinMaxScaler()
+        ),
+        lambda tiny: make_pipeline(
             ColumnTransformer([("a", StandardScaler(), slice(0, 3)), ("b", PCA(1), [3, 4])]),
             FeatureUnion([("c", FunctionTransformer(np.tanh)), ("d", "passthrough")]),
             tiny(branches=(4, -1), random_state=np.random.RandomState(3)),
         ),
-        make_pipeline("passthrough", tiny(branches={"a": [0, 2], "b": slice(3, 6)})),
+        lambda tiny: make_pipeline("passthrough", tiny(branches={"a": [0, 2], "b": slice(3, 6)})),
     ],
-    ids=lambda model: type(getattr(model, "steps", [[0, model]])[-1][1]).__name__,
 )
-def test_scikit_learns_estimators_come_back(model, rows, tmp_path):
+def test_scikit_learns_estimators_come_back(make, tiny, rows, tmp_path):
     X, y = rows
-    model = clone(model).fit(X, y)
+    model = make(tiny).fit(X, y)
     loaded = saved_and_loaded(model, tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     clone(loaded).fit(X, y)
@@ -153,42 +144,31 @@ def test_a_frozen_model_comes_back(small, rows, tmp_path):
     np.testing.assert_array_equal(loaded.predict(rows[0]), small.predict(rows[0]))
 
 
-def test_metadata_that_was_asked_for_is_asked_for_again(rows, tmp_path):
-    with sklearn.config_context(enable_metadata_routing=True):
-        model = tiny().set_fit_request(sample_weight=True, groups="rows").fit(*rows)
-        loaded = saved_and_loaded(make_pipeline(model), tmp_path)[-1]
-        asked = loaded.get_metadata_routing().fit.requests
-    assert asked == {"sample_weight": True, "groups": "rows"}
-
-
-def test_output_stays_as_it_was_set(rows, tmp_path):
-    pytest.importorskip("pandas")
-    scaler = StandardScaler().set_output(transform="pandas").fit(rows[0])
-    assert list(saved_and_loaded(scaler, tmp_path).transform(rows[0]).columns[:2]) == ["x0", "x1"]
-
-
-def test_feature_names_are_kept(rows, tmp_path):
+def test_pandas_output_and_feature_names_are_kept(tiny, rows, tmp_path):
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame(rows[0], columns=[f"{b}__{i}" for b in "ab" for i in range(3)])
-    model = tiny(branches="auto").fit(X, rows[1])
+    union = FeatureUnion([("cnn", StandardScaler()), ("ic", PCA(2))])
+    model = make_pipeline(union.set_output(transform="pandas"), tiny(branches="auto"))
+    model.fit(X, rows[1])
     loaded = saved_and_loaded(model, tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    pandas.testing.assert_frame_equal(loaded[0].transform(X), model[0].transform(X))
     with pytest.raises(ValueError, match="feature names"):
         loaded.predict(X.rename(columns={"a__0": "other"}))
 
 
-def test_a_search_is_saved_as_what_it_found(search, rows, tmp_path):
+def test_a_search_is_saved_as_its_best_estimator(search, rows, tmp_path):
     loaded = saved_and_loaded(search, tmp_path)
     assert type(loaded) is type(search.best_estimator_)
     np.testing.assert_array_equal(loaded.predict(rows[0]), search.predict(rows[0]))
     with pytest.raises(ValueError, match="refit=True"):
-        save(clone(search).set_params(refit=False), tmp_path / "model.skops")
+        save(clone(search).set_params(refit=False).fit(*rows), tmp_path / "model.skops")
     around = TransformedTargetRegressor(search).fit(*rows)
     loaded = saved_and_loaded(around, tmp_path)
     np.testing.assert_array_equal(loaded.predict(rows[0]), around.predict(rows[0]))
 
 
-def test_pictures_go_in_and_the_same_scores_come_out(tmp_path, squeezenet_weights):
+def test_images_go_in_and_the_same_scores_come_out(tiny, tmp_path, squeezenet_weights):
     features = FeatureUnion(
         [
             ("cnn", ImageFeatures("squeezenet1_1", weights=squeezenet_weights, device="cpu")),
@@ -196,25 +176,27 @@ def test_pictures_go_in_and_the_same_scores_come_out(tmp_path, squeezenet_weight
         ]
     )
     model = make_pipeline(features, StandardScaler(), tiny(), memory=str(tmp_path / "memory"))
-    model.fit(PICTURES * 2, [0.6, 0.8] * 2)
-    (tmp_path / "shared").mkdir()
-    save(model, tmp_path / "shared" / "model.skops")
-    loaded = load(tmp_path / "shared" / "model.skops", weights=squeezenet_weights)
-    np.testing.assert_array_equal(loaded.predict(PICTURES), model.predict(PICTURES))
+    model.fit(IMAGES * 2, [0.6, 0.8] * 2)
+    file = tmp_path / "shared" / "model.skops"
+    file.parent.mkdir()
+    save(model, file)
+    loaded = load(file, weights=squeezenet_weights)
+    np.testing.assert_array_equal(loaded.predict(IMAGES), model.predict(IMAGES))
     # Folders and files of this machine are not in it.
-    union = loaded.steps[0][1].transformer_list
     assert loaded.memory is None
-    assert union[1][1].cache is None
-    with zipfile.ZipFile(tmp_path / "shared" / "model.skops") as archive:
-        for name in archive.namelist():
-            assert str(tmp_path).encode() not in archive.read(name)
-    clone(loaded).fit(PICTURES, [0.6, 0.8])
+    assert loaded.steps[0][1].transformer_list[1][1].cache is None
+    assert str(tmp_path).encode() not in file.read_bytes()
+    clone(loaded).fit(IMAGES, [0.6, 0.8])
 
     with pytest.raises(ValueError, match=r"squeezenet-seeded\.pth.*pass weights="):
-        load(tmp_path / "shared" / "model.skops")
-    (tmp_path / "shared" / squeezenet_weights.name).write_bytes(squeezenet_weights.read_bytes())
-    load(tmp_path / "shared" / "model.skops")
-    facts = read_facts(tmp_path / "shared" / "model.skops")
+        load(file)
+    beside = file.with_name(squeezenet_weights.name)
+    beside.write_bytes(b"another")
+    with pytest.raises(ValueError, match=r"squeezenet-seeded\.pth.*pass weights="):
+        load(file)
+    beside.write_bytes(squeezenet_weights.read_bytes())
+    np.testing.assert_array_equal(load(file).predict(IMAGES), model.predict(IMAGES))
+    facts = read_facts(file)
     assert [network["backbone"] for network in facts["image_networks"]] == [
         "squeezenet1_1",
         "efficientnet_lite0",
@@ -224,10 +206,9 @@ def test_pictures_go_in_and_the_same_scores_come_out(tmp_path, squeezenet_weight
 
 @pytest.fixture(scope="module")
 def embedding():
-    chance = np.random.default_rng(0)
-    X = chance.normal(size=(12, 1280)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(12, 1280)).astype(np.float32)
     model = VisualSemanticEmbedding(
-        4, text_encoder="bow", word_dim=4, max_epochs=1, network="efficientnet_lite0", device="cpu"
+        4, text_encoder="bow", max_epochs=1, network="efficientnet_lite0", device="cpu"
     )
     return model.set_params(random_state=0).fit(X, ["a dog runs", "a red flower"] * 6)
 
@@ -244,17 +225,14 @@ def test_an_embedding_of_ones_own_is_in_the_file(embedding, tmp_path):
 
 
 def test_an_embedding_goes_with_its_transformer_as_object_and_as_file(embedding, tmp_path):
-    embedding.save(tmp_path / "mine.safetensors")
     for given in (embedding, tmp_path / "mine.safetensors"):
-        features = CaptionEmbedding(given, with_cnn=True, device="cpu").fit(PICTURES)
-        expected = features.transform(PICTURES)
-        loaded = saved_and_loaded(features, tmp_path)
-        (tmp_path / "mine.safetensors").unlink(missing_ok=True)
-        np.testing.assert_array_equal(loaded.transform(PICTURES), expected)
-        np.testing.assert_array_equal(clone(loaded).fit_transform(PICTURES), expected)
-        members = read_facts(tmp_path / "model.skops")["members"]
-        assert sum(name.startswith("embedding") for name in members) == 1
         embedding.save(tmp_path / "mine.safetensors")
+        features = CaptionEmbedding(given, with_cnn=True, device="cpu").fit(IMAGES)
+        expected = features.transform(IMAGES)
+        loaded = saved_and_loaded(features, tmp_path)
+        (tmp_path / "mine.safetensors").unlink()
+        np.testing.assert_array_equal(loaded.transform(IMAGES), expected)
+        np.testing.assert_array_equal(clone(loaded).fit_transform(IMAGES), expected)
 
 
 def test_the_device_can_be_chosen(small, rows, tmp_path):
@@ -266,43 +244,37 @@ def test_the_device_can_be_chosen(small, rows, tmp_path):
         load(tmp_path / "model.skops", device="cuda:99")
 
 
-def test_a_device_that_is_not_here_becomes_the_best_there_is(rows, tmp_path):
+def test_a_device_that_is_not_here_becomes_the_best_there_is(tiny, rows, tmp_path):
     model = tiny().fit(*rows).set_params(device="cuda:99")
     loaded = saved_and_loaded(model, tmp_path)
     loaded.predict(rows[0])
     assert loaded.device == "cuda:99"
 
 
-def test_an_unfitted_model_is_not_saved(tmp_path):
-    with pytest.raises(NotFittedError):
-        save(tiny(), tmp_path / "model.skops")
+def test_an_unfitted_model_is_not_saved(tiny, search, tmp_path):
+    for model in (tiny(), clone(search)):
+        with pytest.raises(NotFittedError):
+            save(model, tmp_path / "model.skops")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_file_cannot_hold_is_refused_with_the_way_out(rows, tmp_path):
+def test_parts_that_a_file_cannot_hold_are_refused_with_the_way_out(tiny, rows, tmp_path):
     path = tmp_path / "model.skops"
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
 
-    def as_tensor(picture):
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255
+    def as_tensor(image):
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
 
-    own = ImageFeatures(network, preprocessing=as_tensor, device="cpu").fit(PICTURES)
-    with pytest.raises(ValueError, match=r"network of your own \(torch.*pipeline\[1:\]"):
+    own = ImageFeatures(network, preprocessing=as_tensor, device="cpu").fit(IMAGES)
+    with pytest.raises(ValueError, match=r"backbone is a network of your own.*pipeline\[1:\]"):
         save(own, path)
-    named = ImageFeatures(preprocessing=as_tensor, device="cpu").fit(PICTURES)
+    named = ImageFeatures(preprocessing=as_tensor, device="cpu").fit(IMAGES)
     with pytest.raises(ValueError, match=r"preprocessing is a function.*pipeline\[1:\]"):
         save(named, path)
     with pytest.raises(ValueError, match="net_callbacks"):
         save(tiny().fit(*rows).set_params(net_callbacks=[object()]), path)
     with pytest.raises(ValueError, match=r"<lambda>.*trusted="):
         save(make_pipeline(FunctionTransformer(lambda X: X), Ridge()).fit(*rows), path)
-    held = Ridge().fit(*rows)
-    held.note_ = b"bytes"
-    with pytest.raises(ValueError, match="note_ holds bytes"):
-        save(held, path)
-    held.note_ = tiny().fit(*rows).net_
-    with pytest.raises(ValueError, match="note_ holds a network"):
-        save(held, path)
     with pytest.raises(ValueError, match=r"must end in \.skops"):
         save(Ridge().fit(*rows), tmp_path / "model.pkl")
     assert not list(tmp_path.iterdir())
@@ -319,37 +291,42 @@ def test_a_class_of_ones_own_needs_to_be_trusted(rows, tmp_path):
     for trusted in ([Centred], [f"{Centred.__module__}.Centred"]):
         loaded = load(path, trusted=trusted)
         np.testing.assert_array_equal(loaded.predict(rows[0]), model.predict(rows[0]))
-    with pytest.raises(TypeError, match="trusted"):
-        load(path, trusted=True)
+    for trusted in (True, "builtins.dict"):
+        with pytest.raises(TypeError, match="trusted"):
+            load(path, trusted=trusted)
 
 
-def test_the_facts_tell_what_is_in_the_file(small, rows, tmp_path):
-    path = tmp_path / "model.skops"
-    save(small, path)
-    facts = read_facts(path)
+def test_the_facts_tell_what_is_in_the_file(small, tmp_path):
+    save(small, tmp_path / "model.skops")
+    facts = read_facts(tmp_path / "model.skops")
     assert facts["n_samples"] == 120
     assert facts["n_features"] == 6
     assert facts["model"] == "Pipeline"
+    assert facts["weights_files"] == {}
     assert facts["versions"]["torch"] == torch.__version__.partition("+")[0]
-    assert len(facts["weights"]) == 64
 
 
-def test_the_same_model_makes_the_same_members(small, tmp_path):
-    save(small, tmp_path / "a.skops")
-    save(load(tmp_path / "a.skops"), tmp_path / "b.skops")
-    a, b = (read_facts(tmp_path / name)["members"] for name in ("a.skops", "b.skops"))
-    assert a == b
-
-
-def test_other_versions_are_told(small, rows, members_of, write_members, tmp_path):
-    members = members_of(small)
-    facts = json.loads(members["facts.json"])
-    facts["versions"]["torch"] = "1.0.0"
-    members["facts.json"] = json.dumps(facts).encode()
-    write_members(tmp_path / "old.skops", members)
+def test_other_versions_are_told(small, rows, tmp_path):
+    save(small, tmp_path / "new.skops")
+    path = tmp_path / "old.skops"
+    new = (tmp_path / "new.skops").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(new)) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "facts.json":
+                content = re.sub(rb'("torch": )"[^"]*"', rb'\1"1.0.0"', content)
+            target.writestr(name, content)
     with pytest.warns(ModelVersionWarning, match=r"torch 1\.0\.0 \(here 2"):
-        loaded = load(tmp_path / "old.skops")
+        loaded = load(path)
     np.testing.assert_array_equal(loaded.predict(rows[0]), small.predict(rows[0]))
+
+
+def test_the_file_is_one_of_skops(rows, tmp_path):
+    skops = pytest.importorskip("skops.io")
+    model = make_pipeline(StandardScaler(), LinearRegression()).fit(*rows)
+    save(model, tmp_path / "model.skops")
+    loaded = skops.load(tmp_path / "model.skops")
+    np.testing.assert_array_equal(loaded.predict(rows[0]), model.predict(rows[0]))
 
 
 def test_a_file_can_be_read_by_whom_other_files_can(small, tmp_path):
@@ -359,17 +336,16 @@ def test_a_file_can_be_read_by_whom_other_files_can(small, tmp_path):
     assert mode == stat.S_IMODE(os.stat(tmp_path / "other").st_mode)
 
 
-def test_a_failed_write_leaves_the_old_file(small, tmp_path, monkeypatch):
-    path = tmp_path / "model.skops"
-    path.write_bytes(b"old")
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        save(small, path)
-    assert [p.name for p in tmp_path.iterdir()] == ["model.skops"]
-    assert path.read_bytes() == b"old"
+def test_a_failed_write_names_the_file_and_leaves_no_other(small, tmp_path):
+    with pytest.raises(OSError, match=r"nowhere/model\.skops"):
+        save(small, tmp_path / "nowhere" / "model.skops")
+    for path in (tmp_path / "nowhere.skops", tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"\.skops"):
+            load(path)
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_constant_score_has_one_class_and_comes_back(rows, tmp_path):
+def test_a_constant_score_has_one_class_and_comes_back(tiny, rows, tmp_path):
     with pytest.warns(UserWarning, match="distinct"):
         model = tiny().fit(rows[0], np.full(len(rows[0]), 0.5))
     loaded = saved_and_loaded(model, tmp_path)
@@ -382,9 +358,3 @@ def test_missing_skops_is_said_with_its_extra(small, tmp_path, monkeypatch):
         save(small, tmp_path / "model.skops")
     with pytest.raises(ImportError, match=r"sklearn-memorability\[share\]"):
         load(tmp_path / "model.skops")
-
-
-def test_linear_models_without_networks_hold_no_tensors(rows, tmp_path):
-    save(LinearRegression().fit(*rows), tmp_path / "model.skops")
-    members = read_facts(tmp_path / "model.skops")["members"]
-    assert not [name for name in members if name.endswith(".safetensors")]
