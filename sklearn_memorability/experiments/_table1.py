@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from tqdm import tqdm
 
 from sklearn_memorability._fingerprint import fingerprint
+from sklearn_memorability._utils._fingerprint import fingerprint as identity
 from sklearn_memorability.experiments._data import Study, as_study
 from sklearn_memorability.experiments._features import Features, compute_features
 from sklearn_memorability.experiments._measures import human_ceiling, measure
@@ -24,7 +25,6 @@ from sklearn_memorability.experiments._published import (
 )
 from sklearn_memorability.experiments._result_table import ResultTable, library_versions
 from sklearn_memorability.experiments._runs import Runs
-from sklearn_memorability._utils._fingerprint import fingerprint
 
 _SHOWN = {
     "features": "features",
@@ -225,7 +225,7 @@ def _tasks(
     grouped = bool(nested) and study.groups is not None
     estimators = row_estimators(wanted, widths, study.score_range, nested, grouped, random_state)
     # A picture's file counts as another once it is written anew.
-    pictures = fingerprint(study.images) if extra else ""
+    pictures = identity(study.images) if extra else ""
     tasks = []
     for fold, (train, test) in enumerate(study.folds):
         decides: list[Any] = [library_versions(), study.target[train], train, test]
@@ -234,10 +234,10 @@ def _tasks(
         for row in wanted:
             kinds = row.features.split(" + ")
             inputs = [features.row_of, [hashes[kind] for kind in kinds]]
-            known = fingerprint(estimators[row.key], inputs, decides)
+            known = identity(estimators[row.key], inputs, decides)
             tasks.append(_Task(row.key, fold, estimators[row.key], kinds, known))
         for name, estimator in extra.items():
-            tasks.append(_Task(name, fold, estimator, None, fingerprint(estimator, pictures, decides)))
+            tasks.append(_Task(name, fold, estimator, None, identity(estimator, pictures, decides)))
     return tasks
 
 
