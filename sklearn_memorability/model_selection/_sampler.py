@@ -24,10 +24,7 @@ Outcome = list[dict[str, Any]]
 
 
 class CandidateSampler:
-    """Candidates one after the other, none twice.
-
-    What ``ask`` returns depends on the seed, on what was asked and on what was told before.
-    """
+    """Candidates one after the other, none twice."""
 
     def __init__(
         self, space: SearchSpace, seed: int, n_initial: int, first: Candidate | None
@@ -115,10 +112,7 @@ class CandidateSampler:
 
 
 class KeptTrials:
-    """The finished candidates of one search, in an Optuna journal (a line of JSON for each).
-
-    The study of a search has its fingerprint for a name, so searches share a file.
-    """
+    """The finished candidates of one search, in an Optuna journal (a line of JSON for each)."""
 
     def __init__(self, path: str | os.PathLike[str], search: str) -> None:
         optuna = import_optuna()

@@ -17,7 +17,7 @@ from skorch import NeuralNet
 from sklearn_memorability._rows import StoredFeatures
 from sklearn_memorability._torch import draw_seeds
 from sklearn_memorability._training import OPTIMIZERS, EpochTasks, hold_out, stop_early, train
-from sklearn_memorability.metrics import rank_correlation
+from sklearn_memorability.metrics._rank import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches
 from sklearn_memorability.regression._checks import (
     check_features,

@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_memorability.datasets import load_things_photographs
 from sklearn_memorability.inspection import class_proba
-from sklearn_memorability.metrics import rank_correlation
+from sklearn_memorability.metrics._rank import rank_correlation
 from sklearn_memorability.persistence import load, read_facts
 
 CARD = Path(__file__).parents[2] / "docs" / "embedded_model.md"
