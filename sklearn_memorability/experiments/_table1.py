@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from tqdm import tqdm
 
 from sklearn_memorability._fingerprint import fingerprint
+from sklearn_memorability._utils._fingerprint import fingerprint as identity
 from sklearn_memorability.experiments._data import Study, as_study
 from sklearn_memorability.experiments._features import Features, compute_features
 from sklearn_memorability.experiments._measures import human_ceiling, measure
@@ -24,7 +25,6 @@ from sklearn_memorability.experiments._published import (
 )
 from sklearn_memorability.experiments._result_table import ResultTable, library_versions
 from sklearn_memorability.experiments._runs import Runs
-from sklearn_memorability.model_selection._identity import identity
 
 _SHOWN = {
     "features": "features",

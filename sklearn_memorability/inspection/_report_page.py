@@ -18,7 +18,8 @@ from sklearn_memorability.inspection._report_pictures import (
     picture_facts,
     picture_section,
 )
-from sklearn_memorability.metrics import rank_correlation, spearman_interval
+from sklearn_memorability.metrics import spearman_interval
+from sklearn_memorability.metrics._rank import rank_correlation
 
 
 def page(report: Report, *, n_bins: int) -> Iterator[str]:

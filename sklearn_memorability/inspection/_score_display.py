@@ -7,7 +7,8 @@ from sklearn.utils import check_consistent_length
 
 from sklearn_memorability.inspection._image_choice import as_scores
 from sklearn_memorability.inspection._pyplot import BLUE, axes_for, letters, pyplot, wrapped
-from sklearn_memorability.metrics import rank_correlation, spearman_interval
+from sklearn_memorability.metrics import spearman_interval
+from sklearn_memorability.metrics._rank import rank_correlation
 
 # Above this many, points hide each other and their density is drawn instead.
 _MOST_POINTS = 1000

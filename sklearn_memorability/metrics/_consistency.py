@@ -32,16 +32,16 @@ def split_half_consistency(
     """Rank correlation of the scores from two random halves of the responses.
 
     Give either the table of ``responses``, which is split by participants, or the counts
-    of each picture.
+    of each image.
 
     Parameters
     ----------
     responses : array-like of shape (n_participants, n_images), optional
-        1 where the participant recognised the repeated picture, 0 where not, NaN where
+        1 where the participant recognised the repeated image, 0 where not, NaN where
         the participant did not see it repeated. A participant's several showings of one
-        picture can be given as their mean. :func:`response_table` makes it of trials.
+        image can be given as their mean. :func:`response_table` makes it of trials.
     new_responses : array-like of shape (n_participants, n_images), optional
-        1 where the participant took the new picture for a repeated one, 0 where not, NaN
+        1 where the participant took the new image for a repeated one, 0 where not, NaN
         where it was never new to the participant. Needed with ``responses`` for all
         corrections but ``"none"``.
     hits, misses, false_alarms, correct_rejections : array-like of shape (n_images,), optional
@@ -71,16 +71,16 @@ def split_half_consistency(
             Spearman-Brown: 2r / (1 + r); 0.0 if r is negative.
         ceiling : float
             Square root of ``reliability``: about the correlation of the scores with
-            pictures' true memorability, which no predictor can be expected to pass.
+            images' true memorability, which no predictor can be expected to pass.
         n_images : int
-            How many pictures have enough responses, at least two, to be in both halves.
+            How many images have enough responses, at least two, to be in both halves.
 
     Raises
     ------
     ValueError
         If both or neither of responses and counts are given, they hold what they may
         not, ``n_splits`` is not positive, there are fewer than two participants, or no
-        split has a correlation. Messages name participants and pictures.
+        split has a correlation. Messages name participants and images.
 
     See Also
     --------
@@ -88,14 +88,14 @@ def split_half_consistency(
 
     Notes
     -----
-    From a table, participants are split in halves, as in [1]_, and a picture without a
-    response in one half is left out of that split. From counts, each picture's responses
+    From a table, participants are split in halves, as in [1]_, and a image without a
+    response in one half is left out of that split. From counts, each image's responses
     are split in halves of equal size (an odd one goes to either), independently of the
-    other pictures: the hits in a half have the hypergeometric distribution. Counts do not
-    tell who responded. So they treat a picture's responses as independent, and that
+    other images: the hits in a half have the hypergeometric distribution. Counts do not
+    tell who responded. So they treat a image's responses as independent, and that
     participants differ becomes noise. Where each participant saw but some of the
-    pictures, it is noise in the scores, too, and both ways nearly agree. Where all participants
-    saw all pictures, a generous participant raises every score alike and harms no order:
+    images, it is noise in the scores, too, and both ways nearly agree. Where all participants
+    saw all images, a generous participant raises every score alike and harms no order:
     then counts underrate the consistency, the more so the more participants differ (by
     .06 at .59 where their own hit rates have a standard deviation of .19; see
     ``benchmarks/consistency.py``).
@@ -108,15 +108,15 @@ def split_half_consistency(
     --------
     >>> import numpy as np
     >>> from sklearn_memorability.metrics import split_half_consistency
-    >>> chance = np.random.default_rng(0)
-    >>> hits = chance.binomial(80, chance.beta(4, 3, size=400))
+    >>> rng = np.random.default_rng(0)
+    >>> hits = rng.binomial(80, rng.beta(4, 3, size=400))
     >>> found = split_half_consistency(hits=hits, misses=80 - hits, random_state=0)
     >>> round(found.consistency, 2), round(found.ceiling, 2)
     (0.85, 0.96)
     """
     check_scalar(n_splits, "n_splits", Integral, min_val=1)
     check_correction(correction)
-    chance = check_random_state(random_state)
+    rng = check_random_state(random_state)
     counts_given = any(c is not None for c in (hits, misses, false_alarms, correct_rejections))
     if counts_given == (responses is not None or new_responses is not None):
         raise ValueError(
@@ -125,15 +125,15 @@ def split_half_consistency(
         )
     if counts_given:
         counts = check_counts(hits, misses, false_alarms, correct_rejections, correction)
-        n_images, first, second = _halves_of_counts(counts, n_splits, chance)
+        n_images, first, second = _halves_of_counts(counts, n_splits, rng)
     else:
         tables = _check_tables(responses, new_responses, correction)
-        n_images, first, second = _halves_of_participants(tables, n_splits, chance)
+        n_images, first, second = _halves_of_participants(tables, n_splits, rng)
     scores = score_counts(first, correction), score_counts(second, correction)
     splits = np.array([_correlation(a, b) for a, b in zip(*scores, strict=True)])
     if np.isnan(splits).all():
         raise ValueError(
-            f"No split has a correlation: {n_images} pictures have two responses or more, and "
+            f"No split has a correlation: {n_images} images have two responses or more, and "
             "in each split the scores of a half are all equal."
         )
     consistency = float(np.nanmean(splits))
@@ -150,12 +150,9 @@ def split_half_consistency(
 
 
 def _halves_of_counts(
-    counts: dict[str, np.ndarray], n_splits: int, chance: np.random.RandomState
+    counts: dict[str, np.ndarray], n_splits: int, rng: np.random.RandomState
 ) -> tuple[int, list[np.ndarray], list[np.ndarray]]:
-    """Return how many pictures can be split, and their counts in either half.
-
-    Counts in a half have the shape (n_splits, n_images).
-    """
+    """Return how many images can be split, and their counts in either half."""
     for name, count in counts.items():
         refuse_rows(
             (f"{count[i]:g} in row {i}" for i in np.flatnonzero(count % 1)),
@@ -167,22 +164,22 @@ def _halves_of_counts(
     first: list[np.ndarray] = []
     second: list[np.ndarray] = []
     for yes, no in ((yes[kept], no[kept]) for yes, no in pairs):
-        odd = chance.randint(2, size=(n_splits, len(yes))) * ((yes + no) % 2)
+        odd = rng.randint(2, size=(n_splits, len(yes))) * ((yes + no) % 2)
         size = (yes + no) // 2 + odd
-        drawn = chance.hypergeometric(np.broadcast_to(yes, size.shape), no, size)
+        drawn = rng.hypergeometric(np.broadcast_to(yes, size.shape), no, size)
         first += [drawn, size - drawn]
         second += [yes - drawn, no - (size - drawn)]
     return int(np.count_nonzero(kept)), first, second
 
 
 def _halves_of_participants(
-    tables: list[np.ndarray], n_splits: int, chance: np.random.RandomState
+    tables: list[np.ndarray], n_splits: int, rng: np.random.RandomState
 ) -> tuple[int, list[np.ndarray], list[np.ndarray]]:
-    """Return how many pictures can be split, and all pictures' counts in either half."""
+    """Return how many images can be split, and all images' counts in either half."""
     n_participants = len(tables[0])
     in_first = np.zeros((n_splits, n_participants))
     for row in in_first:
-        row[chance.permutation(n_participants)[: n_participants // 2]] = 1
+        row[rng.permutation(n_participants)[: n_participants // 2]] = 1
     first: list[np.ndarray] = []
     second: list[np.ndarray] = []
     for table in tables:
@@ -213,12 +210,12 @@ def _check_tables(
                 f"{table[i, j]:g} of participant {i} for image {j}"
                 for i, j in np.argwhere((table < 0) | (table > 1))
             ),
-            f"{name} must be 1, 0, their mean, or NaN where a picture was not seen",
+            f"{name} must be 1, 0, their mean, or NaN where a image was not seen",
         )
         if tables and table.shape != tables[0].shape:
             raise ValueError(
                 f"new_responses has the shape {table.shape}, responses {tables[0].shape}; both "
-                "need the same participants and pictures."
+                "need the same participants and images."
             )
         tables.append(table)
     return tables

@@ -16,6 +16,9 @@ from sklearn.utils import (
     column_or_1d,
 )
 
+# So many drawn values are ranked at once; more would only need more memory.
+_VALUES_AT_ONCE = 1_000_000
+
 
 def spearman_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Compute Spearman's rank correlation between true and predicted scores.
@@ -76,26 +79,11 @@ def spearman_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return correlation
 
 
+spearman_scorer = make_scorer(spearman_score)
+
+
 def rank_correlation(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Compute :func:`spearman_score` of valid arrays, without its warnings.
-
-    Parameters
-    ----------
-    true, predicted : numpy.ndarray of shape (n_samples,)
-        Finite numbers.
-
-    Returns
-    -------
-    float
-        In [-1, 1]; NaN for a constant truth, 0.0 for a constant prediction.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_memorability.metrics import rank_correlation
-    >>> rank_correlation(np.array([0.1, 0.2, 0.3]), np.array([1.0, 1.0, 1.0]))
-    0.0
-    """
+    """Compute :func:`spearman_score` of valid arrays, without its warnings."""
     if len(true) < 2 or np.ptp(true) == 0:
         return float("nan")
     if np.ptp(predicted) == 0:
@@ -115,8 +103,8 @@ def spearman_interval(
 ) -> tuple[float, float]:
     """Bootstrap interval of Spearman's rank correlation.
 
-    Pictures are drawn anew, with replacement; the models that predicted them are not
-    fitted anew. So the interval says how much the figure depends on the pictures that
+    Images are drawn anew, with replacement; the models that predicted them are not
+    fitted anew. So the interval says how much the figure depends on the images that
     happened to be in the test, not how much on the training.
 
     Parameters
@@ -124,10 +112,10 @@ def spearman_interval(
     y_true, y_pred : array-like of shape (n_samples,)
         As in :func:`spearman_score`.
     folds : array-like of shape (n_samples,), optional
-        The test fold of each picture. Pictures are drawn within their fold, and the
+        The test fold of each image. Images are drawn within their fold, and the
         statistic is the mean of the folds' correlations, as in cross-validation.
     groups : array-like of shape (n_samples,), optional
-        Which pictures belong together, as objects and places. Whole groups are drawn,
+        Which images belong together, as objects and places. Whole groups are drawn,
         within their fold.
     confidence_level : float, default=0.95
         The share of resamples inside the interval.
@@ -154,7 +142,7 @@ def spearman_interval(
     Notes
     -----
     The percentile interval of [1]_, section 13.3. Sorting is done once: with the number
-    of times that each picture was drawn, average ranks follow from running sums over
+    of times that each image was drawn, average ranks follow from running sums over
     the sorted values.
 
     References
@@ -165,9 +153,9 @@ def spearman_interval(
     --------
     >>> import numpy as np
     >>> from sklearn_memorability.metrics import spearman_interval
-    >>> chance = np.random.default_rng(0)
-    >>> y_true = chance.normal(size=500)
-    >>> y_pred = y_true + chance.normal(size=500)
+    >>> rng = np.random.default_rng(0)
+    >>> y_true = rng.normal(size=500)
+    >>> y_pred = y_true + rng.normal(size=500)
     >>> low, high = spearman_interval(y_true, y_pred, random_state=0)
     >>> f"{low:.2f} to {high:.2f}"
     '0.68 to 0.76'
@@ -185,18 +173,20 @@ def spearman_interval(
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     fold = np.zeros(len(true)) if folds is None else column_or_1d(folds)
     units = np.arange(len(true)) if groups is None else column_or_1d(groups)
-    chance = check_random_state(random_state)
-    found = [
-        _resampled(true[rows], predicted[rows], units[rows], n_resamples, chance, where)
-        for where, rows in (
-            ("" if folds is None else f" in fold {label}", fold == label)
-            for label in np.unique(fold)
-        )
-    ]
-    if not found:
+    rng = check_random_state(random_state)
+    if not len(true):
         raise ValueError("y_true is empty; an interval needs scores.")
+    rows_of = {label: np.flatnonzero(fold == label) for label in np.unique(fold)}
+    for label, rows in rows_of.items():
+        where = "" if folds is None else f" in fold {label}"
+        for what, values in (("different true scores", true), ("groups", units)):
+            if len(np.unique(values[rows])) < 2:
+                raise ValueError(f"There are fewer than two {what}{where}; an interval needs more.")
+    predictions = [predicted[rows] for rows in rows_of.values()]
     # The mean is NaN where one fold's correlation is.
-    statistics = np.mean(found, axis=0)
+    statistics = resample_means(
+        true, list(rows_of.values()), [predictions], units, n_resamples, rng
+    )[:, 0]
     statistics = statistics[~np.isnan(statistics)]
     if not len(statistics):
         raise ValueError(
@@ -208,53 +198,79 @@ def spearman_interval(
     return float(low), float(high)
 
 
-def _resampled(
-    true: np.ndarray,
-    predicted: np.ndarray,
-    units: np.ndarray,
-    n_resamples: int,
-    chance: np.random.RandomState,
-    where: str,
-) -> np.ndarray:
-    """Return the correlation of each resample of one fold."""
-    true_values, true_places = np.unique(true, return_inverse=True)
-    predicted_values, predicted_places = np.unique(predicted, return_inverse=True)
-    names, members = np.unique(units, return_inverse=True)
-    if len(true_values) < 2 or len(names) < 2:
-        what = "two different true scores" if len(true_values) < 2 else "two groups"
-        raise ValueError(f"There are fewer than {what}{where}; an interval needs more.")
-    found = np.empty(n_resamples)
-    for i in range(n_resamples):
-        drawn = np.bincount(chance.randint(len(names), size=len(names)), minlength=len(names))
-        times = drawn[members]
-        true_ranks, true_spread = _centred_ranks(true_places, len(true_values), times)
-        ranks, spread = _centred_ranks(predicted_places, len(predicted_values), times)
-        if true_spread == 0:
-            found[i] = np.nan
-        elif spread == 0:
-            found[i] = 0.0
-        else:
-            found[i] = (times * true_ranks) @ ranks / np.sqrt(true_spread * spread)
-    return found
-
-
-def _centred_ranks(
-    places: np.ndarray, n_values: int, times: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Return rows' average ranks minus their mean, and the sum of their squares.
-
-    Each row counts as often as ``times`` says; its value is the one at ``places`` among
-    the ``n_values`` sorted ones.
-    """
-    counts = np.bincount(places, weights=times, minlength=n_values)
-    ranks = np.cumsum(counts) - counts / 2 - counts.sum() / 2
-    return ranks[places], float(counts @ ranks**2)
-
-
 def _scores(y: ArrayLike, name: str) -> np.ndarray:
     return check_array(
         column_or_1d(y), ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name=name
     )
 
 
-spearman_scorer = make_scorer(spearman_score)
+def resample_means(
+    y: np.ndarray,
+    folds: list[np.ndarray],
+    predictions: list[list[np.ndarray | None]],
+    groups: np.ndarray | None,
+    n_resamples: int,
+    rng: np.random.RandomState,
+) -> np.ndarray:
+    """Draw images anew and return the models' mean correlations over folds."""
+    strata = _strata(len(y), folds)
+    units = np.arange(len(y)) if groups is None else groups
+    found = []
+    for start in range(0, n_resamples, at_once := max(_VALUES_AT_ONCE // len(y), 1)):
+        times = draw_times(strata, units, min(at_once, n_resamples - start), rng)
+        means = np.zeros((len(times), len(predictions)))
+        for rows, *of_fold in zip(folds, *predictions, strict=True):
+            means += resampled_correlations(y[rows], of_fold, times[:, rows])
+        found.append(means / len(folds))
+    return np.concatenate(found)
+
+
+def draw_times(
+    strata: list[np.ndarray], units: np.ndarray, n_resamples: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Return how often each image is drawn in each resample."""
+    times = np.zeros((n_resamples, len(units)), dtype=np.int64)
+    for rows in strata:
+        names, members = np.unique(units[rows], return_inverse=True)
+        size = len(names)
+        drawn = rng.randint(size, size=(n_resamples, size))
+        drawn += size * np.arange(n_resamples)[:, np.newaxis]
+        counts = np.bincount(drawn.ravel(), minlength=size * n_resamples)
+        times[:, rows] = counts.reshape(n_resamples, size)[:, members]
+    return times
+
+
+def resampled_correlations(
+    true: np.ndarray, predictions: list[np.ndarray | None], times: np.ndarray
+) -> np.ndarray:
+    """Return Spearman's correlations where rows count several times, or not."""
+    true_ranks, true_spread = _centred_ranks(true, times)
+    weighted = times * true_ranks
+    found = np.full((len(times), len(predictions)), np.nan)
+    for i, predicted in enumerate(predictions):
+        if predicted is None:
+            continue
+        ranks, spread = _centred_ranks(predicted, times)
+        product = np.einsum("ij,ij->i", weighted, ranks)
+        scale = np.sqrt(true_spread * spread)
+        found[:, i] = np.divide(product, scale, out=np.zeros(len(times)), where=scale > 0)
+    found[true_spread == 0] = np.nan
+    return found
+
+
+def _centred_ranks(values: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows' average ranks minus their mean, and the sum of their squares."""
+    _, places = np.unique(values, return_inverse=True)
+    order = np.argsort(places, kind="stable")
+    first = np.flatnonzero(np.diff(places[order], prepend=-1))
+    counts = np.add.reduceat(times[:, order], first, axis=1)
+    ranks = np.cumsum(counts, axis=1) - counts / 2 - counts.sum(axis=1, keepdims=True) / 2
+    return ranks[:, places], np.einsum("ij,ij->i", counts, ranks**2)
+
+
+def _strata(n_samples: int, folds: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the folds, or all rows together if a fold tests what another one does."""
+    tested = np.concatenate(folds)
+    if len(np.unique(tested)) == len(tested):
+        return folds
+    return [np.unique(tested)]

@@ -19,7 +19,7 @@ def memorability_score(
     *,
     correction: str = "none",
 ) -> np.ndarray:
-    """Memorability score of each picture from its counts of responses.
+    """Memorability score of each image from its counts of responses.
 
     With the hit rate HR = hits / (hits + misses) and the false-alarm rate
     FAR = false_alarms / (false_alarms + correct_rejections), the score is
@@ -34,9 +34,9 @@ def memorability_score(
     Parameters
     ----------
     hits, misses : array-like of shape (n_images,)
-        How often a repeated picture was recognised, and was not.
+        How often a repeated image was recognised, and was not.
     false_alarms, correct_rejections : array-like of shape (n_images,), optional
-        How often a new picture was taken for a repeated one, and was not. Needed for
+        How often a new image was taken for a repeated one, and was not. Needed for
         all corrections but ``"none"``, which leaves them unused.
     correction : {"none", "difference", "balanced_accuracy", "d_prime"}, default="none"
         What is made of the false alarms.
@@ -50,8 +50,8 @@ def memorability_score(
     ------
     ValueError
         If ``correction`` is unknown or lacks its false alarms, lengths differ, counts
-        are negative or no finite numbers, or a picture was never shown. A score of NaN
-        would only move that error to the next estimator: leave such pictures out.
+        are negative or no finite numbers, or a image was never shown. A score of NaN
+        would only move that error to the next estimator: leave such images out.
 
     See Also
     --------
@@ -61,7 +61,7 @@ def memorability_score(
     Notes
     -----
     The correction of rates in ``"d_prime"`` is the log-linear rule of [1]_. It is made
-    for all pictures alike, not for those with extreme rates alone.
+    for all images alike, not for those with extreme rates alone.
 
     References
     ----------
@@ -81,31 +81,17 @@ def memorability_score(
     """
     counts = check_counts(hits, misses, false_alarms, correct_rejections, correction)
     names = list(counts)
-    for yes, no, showing in zip(names[::2], names[1::2], ("repeat", "new picture"), strict=False):
+    for yes, no, showing in zip(names[::2], names[1::2], ("repeat", "new image"), strict=False):
         refuse_rows(
             (f"row {i}" for i in np.flatnonzero(counts[yes] + counts[no] == 0)),
-            f"{yes} and {no} are both 0: pictures that were never shown as a {showing} have no "
+            f"{yes} and {no} are both 0: images that were never shown as a {showing} have no "
             "score; leave them out",
         )
     return score_counts(counts.values(), correction)
 
 
 def score_counts(counts: Iterable[np.ndarray], correction: str) -> np.ndarray:
-    """Compute :func:`memorability_score` of valid arrays, of any shape.
-
-    Parameters
-    ----------
-    counts : iterable of numpy.ndarray
-        Hits and misses, and false alarms and correct rejections if the correction needs
-        them, of one shape.
-    correction : str
-        One of ``CORRECTIONS``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Of the counts' shape; NaN where a picture lacks showings.
-    """
+    """Compute :func:`memorability_score` of valid arrays, of any shape."""
     rates = []
     yes_and_no = iter(counts)
     for yes, no in zip(yes_and_no, yes_and_no, strict=True):
@@ -121,18 +107,7 @@ def score_counts(counts: Iterable[np.ndarray], correction: str) -> np.ndarray:
 
 
 def check_correction(correction: str) -> None:
-    """Raise an error if there is no such correction.
-
-    Parameters
-    ----------
-    correction : str
-        As users give it.
-
-    Raises
-    ------
-    ValueError
-        If it is none of ``CORRECTIONS``.
-    """
+    """Raise an error if there is no such correction."""
     if correction not in CORRECTIONS:
         raise ValueError(f"correction={correction!r} is unknown; choose from {CORRECTIONS}.")
 
@@ -144,25 +119,7 @@ def check_counts(
     correct_rejections: ArrayLike | None,
     correction: str,
 ) -> dict[str, np.ndarray]:
-    """Return the counts that a correction needs, by name, as valid arrays.
-
-    Parameters
-    ----------
-    hits, misses, false_alarms, correct_rejections : array-like or None
-        As users give them.
-    correction : str
-        As users give it.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray of shape (n_images,)
-        Two or four arrays of one length, without negative or infinite numbers.
-
-    Raises
-    ------
-    ValueError
-        If that can't be had.
-    """
+    """Return the counts that a correction needs, by name, as valid arrays."""
     check_correction(correction)
     given: dict[str, ArrayLike | None] = {"hits": hits, "misses": misses}
     if correction != "none":
@@ -178,7 +135,7 @@ def check_counts(
         if count.ndim != 1 or len(count) != len(counts["hits"]):
             raise ValueError(
                 f"{name} has the shape {count.shape}, hits {counts['hits'].shape}; each needs "
-                "one number a picture."
+                "one number a image."
             )
         refuse_rows(
             (f"{count[i]:g} in row {i}" for i in np.flatnonzero(count < 0)),
@@ -188,20 +145,7 @@ def check_counts(
 
 
 def refuse_rows(found: Iterable[str], what: str) -> None:
-    """Raise an error that names the first few rows found, if any were.
-
-    Parameters
-    ----------
-    found : iterable of str
-        What is wrong, each with its row, counted from 0.
-    what : str
-        What is wrong with them all.
-
-    Raises
-    ------
-    ValueError
-        If something was found.
-    """
+    """Raise an error that names the first few rows found, if any were."""
     found = list(found)
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

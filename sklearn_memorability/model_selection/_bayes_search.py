@@ -2,17 +2,17 @@
 
 import numbers
 import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import sklearn
-from sklearn.base import _fit_context, is_classifier
+from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _insert_error_scores
@@ -20,14 +20,14 @@ from sklearn.utils import check_random_state, indexable
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import process_routing
 
-from sklearn_memorability.model_selection._identity import identity
-from sklearn_memorability.model_selection._progress import Progress, Splits, failed, mean_score
+from sklearn_memorability._utils._fingerprint import fingerprint
+from sklearn_memorability.model_selection._sampler import (
+    CandidateSampler,
+    KeptTrials,
+    Outcome,
+    import_optuna,
+)
 from sklearn_memorability.model_selection._space import Candidate, SearchSpace
-from sklearn_memorability.model_selection._tpe import CandidateSampler
-from sklearn_memorability.model_selection._trials import Outcome, Trials
-
-# The beginning of what scikit-learn raises when no fit of a call succeeds.
-_ALL_FAILED = re.compile(r"\s*All the \d+ fits failed")
 
 
 class BayesSearchCV(BaseSearchCV):
@@ -81,12 +81,12 @@ class BayesSearchCV(BaseSearchCV):
     return_train_score : bool, default=False
         Whether ``cv_results_`` has scores on the training parts.
     storage : str or path-like, default=None
-        A file in which finished candidates are kept. If ``fit`` is interrupted and called
-        again, it goes on after the last finished batch; if ``n_iter`` is raised, after the
-        last candidate. Nothing is reused once the data, weights, splits, parameters of the
-        estimator, spaces, scoring, seed or version of scikit-learn are others, so one file
-        serves any number of searches, also in several processes at once. Needs an
-        integer or a generator as ``random_state``.
+        A file in which finished candidates are kept, an Optuna journal. If ``fit`` is
+        interrupted and called again, it goes on after the last finished batch; if ``n_iter``
+        is raised, after the last candidate. Nothing is reused once the data, weights, splits,
+        parameters of the estimator, spaces, scoring, seed or version of scikit-learn are
+        others, so one file serves any number of searches, also in several processes at once.
+        Needs an integer or a generator as ``random_state``.
 
     Attributes
     ----------
@@ -127,8 +127,9 @@ class BayesSearchCV(BaseSearchCV):
     modelled together. A batch's candidates keep away from each other as if those that are
     being fitted had scored badly ("constant liar").
 
-    Two things are kept by looks alone: a file named in ``X`` counts as the same while its
-    size and time of change are, and a class of your own while its source is.
+    For ``storage``, data and parameters count by their value, a file named in ``X`` by its size
+    and time of change, functions and classes by their name: after a change of your own code,
+    give another file. What can't be pickled, such as a ``lambda``, is never known again.
 
     Examples
     --------
@@ -145,7 +146,6 @@ class BayesSearchCV(BaseSearchCV):
     1.00
     """
 
-    cv: Any
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's way)
         **BaseSearchCV._parameter_constraints,
         "search_spaces": [dict, list],
@@ -217,36 +217,28 @@ class BayesSearchCV(BaseSearchCV):
         ImportError
             If Optuna is not installed.
         ValueError, TypeError
-            If a search space is none, if several metrics are computed and ``refit`` names
-            none of them, or if all fits failed.
+            If a search space can't be searched, if several metrics are computed and ``refit``
+            names none of them, if ``storage`` is no file of a search, or if all fits failed.
         """
         X, y = indexable(X, y)
-        given, earlier = self.cv, {name: vars(self)[name] for name in _fitted_names(self)}
+        given = self.cv
         if isinstance(given, Iterator):
             self.cv = list(given)  # an iterator can be gone through only once
         try:
-            self._progress = self._begin(X, y, params)
+            self._run = self._begin(X, y, params)
             return super().fit(X, y, **params)
-        except BaseException:
-            # scikit-learn sets the number of folds before it fits anything, which makes an
-            # interrupted search look fitted.
-            for name in _fitted_names(self):
-                delattr(self, name)
-            self.__dict__.update(earlier)
-            raise
         finally:
             self.cv = given
-            self.__dict__.pop("_progress", None)
+            self.__dict__.pop("_run", None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers get a copy of the search; what it is at concerns the first process alone.
-        return {
-            name: value for name, value in super().__getstate__().items() if name != "_progress"
-        }
+        # Workers get a copy of the search; its run concerns the first process alone.
+        return {name: value for name, value in super().__getstate__().items() if name != "_run"}
 
-    def _begin(self, X: Any, y: Any, params: dict[str, Any]) -> Progress:
-        if isinstance(self.scoring, list | tuple | set | dict) and not isinstance(self.refit, str):
-            raise ValueError(_no_guide(self.refit, list(self.scoring)))
+    def _begin(self, X: Any, y: Any, params: dict[str, Any]) -> "_Run":
+        import_optuna()
+        if _names_of(self.scoring) and not isinstance(self.refit, str):
+            raise ValueError(_no_guide(self.refit, _names_of(self.scoring)))
         if self.storage is not None and self.random_state is None:
             raise ValueError(
                 "storage= is for going on with a search, but with random_state=None each search "
@@ -260,100 +252,115 @@ class BayesSearchCV(BaseSearchCV):
         else:
             split_params = {"groups": params.get("groups")}
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        splits = Splits(splitter.split(X, y, **split_params))
-        search = ""
+        splits = _Splits(list(splitter.split(X, y, **split_params)))
+        kept = None
         if self.storage is not None:
-            search = identity(
+            search = fingerprint(
                 *(X, y, params, splits.pairs, self.estimator, self.search_spaces, seed),
                 *(self.scoring, self.refit if isinstance(self.refit, str) else None),
                 *(self.error_score, self.return_train_score, routing, sklearn.__version__),
             )
-        trials = Trials(self.storage, search, len(splits.pairs))
-        return Progress(space, seed, splits, trials)
+            kept = KeptTrials(self.storage, search)
+        first = space.holds(self.estimator.get_params())
+        return _Run(CandidateSampler(space, seed, self.n_initial, first), splits, kept)
 
     def _run_search(
         self, evaluate_candidates: Callable[..., Any], callback_ctx: Any = None
     ) -> None:
-        progress = self._progress
-        first = progress.space.holds(self.estimator.get_params())
-        sampler = CandidateSampler(progress.space, progress.seed, self.n_initial, first)
-        # Callbacks came with scikit-learn 1.9. How many batches there will be depends on
-        # what is kept and on how large the space is.
-        if callback_ctx is not None:
-            callback_ctx = callback_ctx.subcontext(task_name="search", max_subtasks=None)
-            callback_ctx.call_on_fit_task_begin(estimator=self)
-        while batch := sampler.batch(min(self.batch_size, self.n_iter - len(progress.finished))):
-            outcomes = {candidate.key: progress.trials.get(candidate.key) for candidate in batch}
-            missing = [candidate for candidate in batch if outcomes[candidate.key] is None]
-            if missing:
-                fitted = self._fitted(missing, evaluate_candidates, callback_ctx)
-                for candidate, outcome in zip(missing, fitted, strict=True):
-                    progress.trials.put(candidate.key, outcome)
-                    outcomes[candidate.key] = outcome
-            for candidate in batch:
-                outcome = outcomes[candidate.key] or []
-                progress.finished.append((candidate, outcome))
-                sampler.tell(candidate, self._score_of(outcome))
-        if progress.n_fitted == 0:
-            # scikit-learn takes from a fit of its own what scores look like.
-            again = progress.cheapest_success()
-            if again is None and progress.failure is not None:
-                raise progress.failure
-            again = progress.finished[0][0] if again is None else again
-            self._evaluate([again], evaluate_candidates, callback_ctx)
-        progress.results.update(self._all_results())
-        if callback_ctx is not None:
-            callback_ctx.call_on_fit_task_end(estimator=self)
+        run = self._run
+        failure: ValueError | None = None
+        # How many batches there will be depends on what is kept and on how large the space is.
+        with self._task(callback_ctx, "search", max_subtasks=None) as task:
+            while batch := run.sampler.batch(min(self.batch_size, self.n_iter - len(run.finished))):
+                outcomes = {c.key: run.kept.get(c) if run.kept else None for c in batch}
+                missing = [candidate for candidate in batch if outcomes[candidate.key] is None]
+                if missing:
+                    fitted, error = self._fitted(missing, evaluate_candidates, task)
+                    failure = error or failure
+                    outcomes |= {c.key: o for c, o in zip(missing, fitted, strict=True)}
+                for candidate in batch:
+                    outcome = outcomes[candidate.key] or []
+                    score = self._score_of(outcome)
+                    if run.kept and candidate in missing:
+                        run.kept.put(candidate, outcome, score)
+                    run.finished.append((candidate, outcome))
+                    run.sampler.tell(candidate, score)
+            if not run.evaluated:
+                # scikit-learn takes from a fit of its own what scores look like.
+                again = run.quickest_success()
+                if again is None and failure is not None:
+                    raise failure
+                self._evaluate([again or run.finished[0][0]], evaluate_candidates, task)
+            out = [dict(fold) for _, outcome in run.finished for fold in outcome]
+            if callable(self.scoring):
+                _insert_error_scores(out, self.error_score)
+            settings = [candidate.params for candidate, _ in run.finished]
+            run.results.update(super()._format_results(settings, len(run.splits.pairs), out))
 
     def _fitted(
-        self, candidates: list[Candidate], evaluate: Callable[..., Any], callback_ctx: Any
-    ) -> list[Outcome]:
+        self, candidates: list[Candidate], evaluate: Callable[..., Any], task: Any
+    ) -> tuple[list[Outcome], ValueError | None]:
+        """Return what candidates come to, and what scikit-learn raised if all of them failed."""
+        n_splits = len(self._run.splits.pairs)
+        for candidate in candidates:  # an unknown parameter is an error, not a fit that fails
+            clone(self.estimator).set_params(**clone(candidate.params, safe=False))
         started = time.perf_counter()
         try:
-            self._evaluate(candidates, evaluate, callback_ctx)
+            self._evaluate(candidates, evaluate, task)
         except ValueError as error:
             # For scikit-learn a search in which all fits fail is a mistake of the user's.
             # Here it is one batch of many.
-            if not _ALL_FAILED.match(str(error)):
+            if self.error_score == "raise":
                 raise
-            self._progress.failure = error
             warnings.warn(str(error), FitFailedWarning, stacklevel=2)
-            seconds = (time.perf_counter() - started) / len(candidates)
-            return [self._failed(str(error), seconds) for _ in candidates]
-        return self._progress.latest
+            seconds = (time.perf_counter() - started) / len(candidates) / n_splits
+            return [self._failed(str(error), seconds) for _ in candidates], error
+        out = self._run.evaluated[-n_splits * len(candidates) :]
+        return [out[i : i + n_splits] for i in range(0, len(out), n_splits)], None
 
     def _evaluate(
-        self, candidates: list[Candidate], evaluate: Callable[..., Any], callback_ctx: Any
+        self, candidates: list[Candidate], evaluate: Callable[..., Any], task: Any
     ) -> None:
-        settings = [candidate.params for candidate in candidates]
-        splits = self._progress.splits
-        if callback_ctx is None:
-            evaluate(settings, cv=splits)
+        settings, splits = [candidate.params for candidate in candidates], self._run.splits
+        sizes = {"max_subtasks": len(settings) * len(splits.pairs), "sequential_subtasks": False}
+        with self._task(task, "batch", **sizes) as batch:
+            evaluate(settings, cv=splits, **({} if batch is None else {"callback_ctx": batch}))
+
+    @contextmanager
+    def _task(self, parent: Any, name: str, **sizes: Any) -> Iterator[Any]:
+        """Tell callbacks, which came with scikit-learn 1.9, of a task that begins and ends."""
+        if parent is None:
+            yield None
             return
-        batch_ctx = callback_ctx.subcontext(
-            task_name="batch",
-            max_subtasks=len(settings) * len(splits.pairs),
-            sequential_subtasks=False,
-        ).call_on_fit_task_begin(estimator=self)
+        task = parent.subcontext(task_name=name, **sizes).call_on_fit_task_begin(estimator=self)
         try:
-            evaluate(settings, cv=splits, callback_ctx=batch_ctx)
+            yield task
         finally:
-            batch_ctx.call_on_fit_task_end(estimator=self)
+            task.call_on_fit_task_end(estimator=self)
 
     def _failed(self, error: str, seconds: float) -> Outcome:
-        scores = self.error_score
-        scorers, _ = self._get_scorers()
-        if isinstance(scorers, _MultimetricScorer):
-            scores = dict.fromkeys(scorers._scorers, self.error_score)
-        return failed(self._progress.splits, scores, self.return_train_score, error, seconds)
+        """Return what scikit-learn has of a candidate of which no fold could be fitted."""
+        names = _names_of(self.scoring)
+        scores = dict.fromkeys(names, self.error_score) if names else self.error_score
+        return [
+            {
+                "fit_error": error,
+                "fit_time": seconds,
+                "score_time": 0.0,
+                "n_test_samples": len(test),
+                "test_scores": scores,
+                **({"train_scores": scores} if self.return_train_score else {}),
+            }
+            for _, test in self._run.splits.pairs
+        ]
 
     def _score_of(self, outcome: Outcome) -> float:
-        metric = self.refit if isinstance(self.refit, str) else None
-        try:
-            return mean_score(outcome, metric)
-        except KeyError:
-            names = next(list(f["test_scores"]) for f in outcome if f["fit_error"] is None)
-            raise ValueError(_no_guide(self.refit, names)) from None
+        """Return a candidate's mean score over the folds, of the metric that guides."""
+        scores = [fold["test_scores"] for fold in outcome]
+        names = next((list(one) for one in scores if isinstance(one, dict)), [])
+        if names and self.refit not in names:
+            raise ValueError(_no_guide(self.refit, names))
+        return float(np.mean([one[self.refit] if isinstance(one, dict) else one for one in scores]))
 
     def _format_results(
         self,
@@ -364,22 +371,45 @@ class BayesSearchCV(BaseSearchCV):
     ) -> dict[str, Any]:
         # Called after each batch with all that was fitted so far. What is kept in a file
         # belongs between these, so the results are put together when the search ends.
-        self._progress.took(out, len(candidate_params))
-        return self._progress.results
-
-    def _all_results(self) -> dict[str, Any]:
-        finished = self._progress.finished
-        out = [dict(fold) for _, outcome in finished for fold in outcome]
-        if callable(self.scoring):
-            _insert_error_scores(out, self.error_score)
-        settings = [candidate.params for candidate, _ in finished]
-        n_splits = len(self._progress.splits.pairs)
-        formatted: dict[str, Any] = super()._format_results(settings, n_splits, out)
-        return formatted
+        self._run.evaluated = out
+        return self._run.results
 
 
-def _fitted_names(estimator: Any) -> list[str]:
-    return [name for name in vars(estimator) if name.endswith("_")]
+class _Splits:
+    """The splits of one fit; a splitter that shuffles without a seed would make others."""
+
+    def __init__(self, pairs: list[tuple[Any, Any]]) -> None:
+        self.pairs = pairs
+
+    def split(self, X: Any, y: Any = None, **params: Any) -> Iterator[tuple[Any, Any]]:
+        """Return the splits, whatever is given."""
+        return iter(self.pairs)
+
+
+@dataclass
+class _Run:
+    """One fit: ``results`` becomes ``cv_results_``; it is empty until the search ends."""
+
+    sampler: CandidateSampler
+    splits: _Splits
+    kept: KeptTrials | None
+    results: dict[str, Any] = field(default_factory=dict)
+    finished: list[tuple[Candidate, Outcome]] = field(default_factory=list)
+    evaluated: Outcome = field(default_factory=list)
+
+    def quickest_success(self) -> Candidate | None:
+        """Return the finished candidate that is fitted the fastest, None if all failed."""
+        seconds = {
+            i: sum(fold["fit_time"] for fold in outcome)
+            for i, (_, outcome) in enumerate(self.finished)
+            if any(fold["fit_error"] is None for fold in outcome)
+        }
+        return self.finished[min(seconds, key=seconds.__getitem__)][0] if seconds else None
+
+
+def _names_of(scoring: Any) -> list[str]:
+    """Return the names of several metrics, none if there is one."""
+    return list(scoring) if isinstance(scoring, list | tuple | set | dict) else []
 
 
 def _no_guide(refit: Any, names: list[str]) -> str:

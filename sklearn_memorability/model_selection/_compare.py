@@ -1,6 +1,7 @@
 """Which of several models is better, and whether the difference is more than chance."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from numbers import Integral, Real
 from typing import Any
@@ -10,18 +11,18 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar, column_or_1d, indexable
 
 from sklearn_memorability.metrics import spearman_scorer
-from sklearn_memorability.model_selection._comparison import Comparison
-from sklearn_memorability.model_selection._fold_scores import make_folds, score_models
+from sklearn_memorability.metrics._rank import resample_means
 from sklearn_memorability.model_selection._folds import check_scores
 from sklearn_memorability.model_selection._paired import (
     Estimate,
     bootstrap_test,
     corrected_t_test,
     holm,
-    resample_means,
+    make_folds,
+    score_models,
 )
 
-_TESTS = ("corrected_t", "bootstrap")
+_TEST_NAMES = {"corrected_t": "corrected resampled t-test", "bootstrap": "bootstrap of images"}
 
 
 def compare(
@@ -41,11 +42,11 @@ def compare(
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     params: dict[str, Any] | None = None,
-) -> Comparison:
+) -> "Comparison":
     """Score models on the same folds and test their differences.
 
     Two models never score the same, and most of a small difference is chance: which
-    pictures were trained on and which were tested. A correlation of .65 against .64 on one
+    images were trained on and which were tested. A correlation of .65 against .64 on one
     set of five folds, as between the rows of the paper that this package is made after [1]_,
     is no evidence that one model is better.
 
@@ -54,7 +55,7 @@ def compare(
     models : mapping of str to estimator
         Two models or more under their names. They are cloned, not fitted.
     X : array-like of shape (n_samples, ...)
-        The pictures or their features: what the models take.
+        The images or their features: what the models take.
     y : array-like of shape (n_samples,)
         The scores.
     cv : int, splitter or iterable of (train, test), optional
@@ -62,13 +63,13 @@ def compare(
         once. By default five, shuffled three times anew (15 fits of each model): see Notes.
         With ``groups``, :class:`~sklearn.model_selection.GroupKFold` is used instead.
     groups : array-like of shape (n_samples,), optional
-        Which pictures belong together. Passed to the splitter, and drawn together by the
+        Which images belong together. Passed to the splitter, and drawn together by the
         bootstrap.
     scoring : str or callable, optional
         As in :func:`~sklearn.model_selection.cross_validate`; higher is better. By default
         Spearman's correlation, :data:`~sklearn_memorability.metrics.spearman_scorer`.
     test : {"corrected_t", "bootstrap"}, default="corrected_t"
-        The corrected resampled t-test, or a bootstrap of the tested pictures, which is
+        The corrected resampled t-test, or a bootstrap of the tested images, which is
         for Spearman's correlation alone.
     baseline : str, optional
         The model that the others are compared with, chosen before seeing any score. By
@@ -112,9 +113,9 @@ def compare(
     The corrected resampled t-test [2]_ takes (1/k + n_test/n_train) s² as the variance of
     the mean difference, with the variance s² of the k folds' differences and the mean
     ratio of their sizes, and k - 1 degrees of freedom. The plain paired t-test takes s²/k, as
-    if folds shared no pictures. ``benchmarks/comparison.py`` counts how often either finds a
+    if folds shared no images. ``benchmarks/comparison.py`` counts how often either finds a
     difference at 5 % between two models that are equally good, and the corrected one
-    between models whose correlations are .42 and .49 (400 studies of 250 pictures; the
+    between models whose correlations are .42 and .49 (400 studies of 250 images; the
     first two columns should be 5 %):
 
     ===================  =======  ===========  ==========
@@ -126,15 +127,15 @@ def compare(
     10 rounds of 10       53.8 %        4.5 %      21.8 %
     ===================  =======  ===========  ==========
 
-    So one round misses what there is, and three are the default. For 100 to 600 pictures
+    So one round misses what there is, and three are the default. For 100 to 600 images
     with 5 to 60 features, they find 2.2 to 6.0 % where there is nothing. Ten
     rounds find more of what there is, but also 5.2 to 8.2 % where there is nothing. With
-    pictures in 20 groups,
+    images in 20 groups,
     :class:`~sklearn.model_selection.GroupKFold` finds 5.2 %, :class:`StratifiedGroupScoreKFold`
     10.8 %, as its rounds are too alike, and folds that split groups 20.2 %.
 
-    The bootstrap draws the tested pictures anew, the same for all models, but fits none
-    anew; it finds 8.0 % with one round and 6.5 % with three. Pictures are drawn within their
+    The bootstrap draws the tested images anew, the same for all models, but fits none
+    anew; it finds 8.0 % with one round and 6.5 % with three. Images are drawn within their
     fold or, where folds overlap, as those of several rounds, among all. It also serves one
     split in two parts, of which a t-test can't be made.
 
@@ -144,7 +145,7 @@ def compare(
     eight equally good models, 4.2 % then have a false alarm; 11.8 % if only the pairs
     with the best were counted, and 46 % without adjustment. The intervals and ``p_value``
     are not adjusted. The best model's own score is optimistic, too: report that of
-    pictures which had no part in the choice.
+    images which had no part in the choice.
 
     References
     ----------
@@ -174,7 +175,7 @@ def compare(
     tree       0.322 ± 0.052  -0.294 ± 0.054  -0.410 to -0.178  <.001  <.001
     <BLANKLINE>
     Test: corrected resampled t-test; ± is one standard error.
-    Folds: StratifiedScoreKFold(n_splits=5) shuffled 3 times, 15 folds, 240 pictures to train
+    Folds: StratifiedScoreKFold(n_splits=5) shuffled 3 times, 15 folds, 240 images to train
     on and 60 to test; random_state=0.
     Adjusted by Holm's procedure for 3 tests: all pairs, as the best was chosen by its score.
     """
@@ -194,8 +195,8 @@ def compare(
     X, y, groups = indexable(X, y, groups)
     y = check_scores(y)
     seed = _seed(random_state)
-    chance = check_random_state(seed)
-    splits, described = make_folds(cv, X, y, groups, chance)
+    rng = check_random_state(seed)
+    splits, described = make_folds(cv, X, y, groups, rng)
     sizes = np.array([(len(train), len(tested)) for train, tested in splits])
     fold_scores, predictions = score_models(
         models,
@@ -213,7 +214,7 @@ def compare(
     else:
         folds = [np.asarray(tested) for _, tested in splits]
         units = None if groups is None else column_or_1d(groups)
-        resampled = resample_means(y, folds, predictions, units, n_resamples, chance)
+        resampled = resample_means(y, folds, predictions, units, n_resamples, rng)
         estimate = _by_bootstrap(fold_scores, resampled, confidence_level)
     rows, n_tests = _rows(names, fold_scores, estimate, baseline, correction)
     return Comparison(
@@ -233,6 +234,140 @@ def compare(
     )
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison:
+    """Models' scores on the same folds, and how they differ from one of them.
+
+    Returned by :func:`compare`; ``print`` shows it.
+
+    Parameters
+    ----------
+    rows : list of dict
+        One of each model, best first: ``model``; ``score``, its mean over folds, and the
+        mean's ``standard_error``; ``difference``, its score less the reference's, with
+        ``difference_standard_error``, ``difference_low`` and ``difference_high``; the
+        ``p_value`` of no difference, and ``p_adjusted`` unless ``correction`` is None. All
+        from ``difference`` on are None for the reference.
+    fold_scores : dict of str to numpy.ndarray of shape (n_folds,)
+        Each model's scores.
+    score : str
+        What the scores are.
+    test : {"corrected_t", "bootstrap"}
+        What tested the differences.
+    folds : str
+        What made the folds.
+    n_train, n_test : float
+        A fold's mean numbers of images.
+    baseline : str or None
+        The reference, if it was chosen before; otherwise it is the best model.
+    confidence_level : float
+        The level of the intervals.
+    n_resamples : int or None
+        How often the bootstrap drew.
+    correction : {"holm", None}
+        What adjusted the p-values.
+    n_tests : int
+        For how many tests.
+    random_state : int
+        What makes the same comparison again.
+
+    See Also
+    --------
+    compare : Makes it.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn_memorability.model_selection import compare
+    >>> X, y = make_regression(60, 3, noise=1, random_state=0)
+    >>> models = {"ridge": Ridge(), "stronger ridge": Ridge(alpha=1000)}
+    >>> comparison = compare(models, X, y, random_state=0)
+    >>> [row["model"] for row in comparison.rows], len(comparison.fold_scores["ridge"])
+    (['ridge', 'stronger ridge'], 15)
+    """
+
+    rows: list[dict[str, Any]]
+    fold_scores: dict[str, np.ndarray]
+    score: str
+    test: str
+    folds: str
+    n_train: float
+    n_test: float
+    baseline: str | None
+    confidence_level: float
+    n_resamples: int | None
+    correction: str | None
+    n_tests: int
+    random_state: int
+
+    def __str__(self) -> str:
+        return "\n".join([*self._table(), "", *self._notes()])
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.rows)} models; print it to see it>"
+
+    def to_frame(self) -> Any:
+        """Return the rows as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row of each model, best first.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas: pip install pandas") from error
+        return pd.DataFrame(self.rows)
+
+    def _table(self) -> list[str]:
+        heading = ["model", self.score, "difference", f"{self.confidence_level:.0%} interval", "p"]
+        if self.correction is not None:
+            heading.append("p adjusted")
+        table = [heading, *(list(self._cells(row)) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return [
+            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+            for cells in table
+        ]
+
+    def _cells(self, row: dict[str, Any]) -> Iterator[str]:
+        yield str(row["model"])
+        yield f"{row['score']:.3f} ± {row['standard_error']:.3f}"
+        if row["difference"] is None:
+            yield "reference"
+            yield from [""] * (3 if "p_adjusted" in row else 2)
+            return
+        yield f"{row['difference']:+.3f} ± {row['difference_standard_error']:.3f}"
+        yield f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"
+        yield _p(row["p_value"])
+        if "p_adjusted" in row:
+            yield _p(row["p_adjusted"])
+
+    def _notes(self) -> Iterator[str]:
+        drawn = "" if self.n_resamples is None else f", {self.n_resamples} resamples"
+        yield f"Test: {_TEST_NAMES[self.test]}{drawn}; ± is one standard error."
+        yield (
+            f"Folds: {self.folds}, {self.n_train:.0f} images to train on and "
+            f"{self.n_test:.0f} to test; random_state={self.random_state}."
+        )
+        if self.correction is not None:
+            which = "all pairs, as the best was chosen by its score"
+            if self.baseline is not None:
+                which = f"each model with {self.baseline}"
+            yield f"Adjusted by Holm's procedure for {self.n_tests} tests: {which}."
+
+
+def _p(value: float) -> str:
+    return "<.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _check_models(models: Mapping[str, Any], baseline: str | None) -> list[str]:
     if not isinstance(models, Mapping) or len(models) < 2:
         raise ValueError(
@@ -245,8 +380,8 @@ def _check_models(models: Mapping[str, Any], baseline: str | None) -> list[str]:
 
 
 def _check_test(test: str, scoring: Any, correction: str | None) -> None:
-    if test not in _TESTS:
-        raise ValueError(f"test={test!r} is unknown; choose from {_TESTS}.")
+    if test not in _TEST_NAMES:
+        raise ValueError(f"test={test!r} is unknown; choose from {tuple(_TEST_NAMES)}.")
     if correction not in ("holm", None):
         raise ValueError(f"correction={correction!r} is unknown; choose 'holm' or None.")
     if test == "bootstrap" and not (scoring is None or scoring is spearman_scorer):

@@ -21,22 +21,22 @@ class StratifiedScoreKFold(StratifiedKFold):
     n_splits : int, default=5
         How many folds; at least 2.
     shuffle : bool, default=False
-        Whether chance decides which of the pictures with nearly the same score goes to
+        Whether chance decides which of the images with nearly the same score goes to
         which fold. Otherwise their order does.
     random_state : int, RandomState instance or None, default=None
         Decides it; only with ``shuffle=True``.
 
     See Also
     --------
-    StratifiedGroupScoreKFold : Where pictures belong together.
+    StratifiedGroupScoreKFold : Where images belong together.
 
     Notes
     -----
-    The pictures are sorted by score and cut into blocks of ``n_splits`` neighbours (the
-    last one takes the rest); each block gives every fold one picture. The blocks are the
+    The images are sorted by score and cut into blocks of ``n_splits`` neighbours (the
+    last one takes the rest); each block gives every fold one image. The blocks are the
     classes of :class:`~sklearn.model_selection.StratifiedKFold`. Equal scores may be in
     several blocks, so they spread over the folds as evenly as the others. The sizes of folds
-    differ by one picture at most.
+    differ by one image at most.
 
     Such blocks are finer than the usual ten quantiles, and the folds are closer to the
     whole for it: on the 1,854 scores of
@@ -64,7 +64,7 @@ class StratifiedScoreKFold(StratifiedKFold):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            The pictures or their features; only their number counts.
+            The images or their features; only their number counts.
         y : array-like of shape (n_samples,)
             The scores.
         groups : object, optional
@@ -78,8 +78,8 @@ class StratifiedScoreKFold(StratifiedKFold):
         Raises
         ------
         ValueError
-            If the scores are not finite numbers, one for each picture, or there are
-            fewer pictures than folds.
+            If the scores are not finite numbers, one for each image, or there are
+            fewer images than folds.
         """
         scores = check_scores(y)
         blocks = np.empty(len(scores), dtype=np.intp)
@@ -102,18 +102,18 @@ class StratifiedGroupScoreKFold(StratifiedGroupKFold):
         How many folds; at least 2.
     n_bins : int, default=10
         How many quantiles of the scores are told apart. Equal scores are in the same one,
-        and one with fewer than ``n_splits`` pictures is joined with the next, so there may
+        and one with fewer than ``n_splits`` images is joined with the next, so there may
         be fewer.
     shuffle : bool, default=False
         Whether chance decides between groups that are alike: groups with equally uneven
-        numbers of pictures in the quantiles. Where few are, as with few large groups, other
+        numbers of images in the quantiles. Where few are, as with few large groups, other
         seeds may give the same folds.
     random_state : int, RandomState instance or None, default=None
         Decides it; only with ``shuffle=True``.
 
     See Also
     --------
-    StratifiedScoreKFold : Where no pictures belong together.
+    StratifiedScoreKFold : Where no images belong together.
 
     Notes
     -----
@@ -154,11 +154,11 @@ class StratifiedGroupScoreKFold(StratifiedGroupKFold):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            The pictures or their features; only their number counts.
+            The images or their features; only their number counts.
         y : array-like of shape (n_samples,)
             The scores.
         groups : array-like of shape (n_samples,)
-            Which pictures belong together.
+            Which images belong together.
 
         Returns
         -------
@@ -168,17 +168,17 @@ class StratifiedGroupScoreKFold(StratifiedGroupKFold):
         Raises
         ------
         ValueError
-            If the scores are not finite numbers, one for each picture, ``groups`` is
+            If the scores are not finite numbers, one for each image, ``groups`` is
             missing, or there are fewer groups than folds.
         """
         if groups is None:
             raise ValueError(
-                "StratifiedGroupScoreKFold needs groups=, one label a picture; without groups, "
+                "StratifiedGroupScoreKFold needs groups=, one label a image; without groups, "
                 "use StratifiedScoreKFold."
             )
         n_groups = len(np.unique(np.asarray(groups)))
         if n_groups < self.n_splits:
-            # scikit-learn before 1.9 gives folds without pictures.
+            # scikit-learn before 1.9 gives folds without images.
             raise ValueError(
                 f"n_splits={self.n_splits} greater than the number of groups: {n_groups}."
             )
@@ -186,23 +186,7 @@ class StratifiedGroupScoreKFold(StratifiedGroupKFold):
 
 
 def check_scores(y: ArrayLike) -> np.ndarray:
-    """Return scores as an array of numbers.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        As users give them.
-
-    Returns
-    -------
-    numpy.ndarray of float of shape (n_samples,)
-        The same.
-
-    Raises
-    ------
-    ValueError
-        If they are not one-dimensional, or not all finite numbers.
-    """
+    """Return scores as an array of numbers."""
     return check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name="y")
 
 

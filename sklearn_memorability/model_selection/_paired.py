@@ -1,12 +1,119 @@
-"""Tests of two models' scores on the same folds, and of many such pairs at once."""
+"""Models' scores on the same folds, and tests of their differences."""
 
-from typing import NamedTuple
+import warnings
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.stats import t
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GroupKFold, check_cv, cross_validate
 
-# So many drawn rows are ranked at once; more would only need more memory.
-_ROWS_AT_ONCE = 1_000_000
+from sklearn_memorability.metrics import spearman_score
+from sklearn_memorability.model_selection._folds import StratifiedScoreKFold
+
+_N_SPLITS, _N_ROUNDS = 5, 3
+
+Fold = tuple[np.ndarray, np.ndarray]
+
+
+def make_folds(
+    cv: Any, X: Any, y: np.ndarray, groups: Any, rng: np.random.RandomState
+) -> tuple[list[Fold], str]:
+    """Return the rows of each fold, and what made them."""
+    if cv is not None and not isinstance(cv, Integral):
+        splits = list(check_cv(cv, y).split(X, y, groups))
+        described = repr(cv) if hasattr(cv, "split") else "as given"
+        return splits, f"{described}, {len(splits)} folds"
+    # With few large groups, StratifiedGroupScoreKFold makes nearly the same folds each round.
+    kind = StratifiedScoreKFold if groups is None else GroupKFold
+    n_splits, n_rounds = (_N_SPLITS, _N_ROUNDS) if cv is None else (int(cv), 1)
+    splits = [
+        split
+        for _ in range(n_rounds)
+        for split in kind(n_splits, shuffle=True, random_state=rng).split(X, y, groups)
+    ]
+    rounds = f"shuffled {n_rounds} times" if n_rounds > 1 else "shuffled"
+    return splits, f"{kind.__name__}(n_splits={n_splits}) {rounds}, {len(splits)} folds"
+
+
+def score_models(
+    models: Mapping[str, Any],
+    X: Any,
+    y: np.ndarray,
+    folds: list[Fold],
+    *,
+    scoring: Any,
+    keep_predictions: bool,
+    error_score: Any,
+    n_jobs: int | None,
+    params: dict[str, Any] | None,
+) -> tuple[np.ndarray, list[list[np.ndarray | None]]]:
+    """Fit each model on each fold and score it."""
+    tried = Parallel(n_jobs=n_jobs)(
+        delayed(_try)(
+            model,
+            f"Model {name!r} failed on fold {i}, counted from 0",
+            X,
+            y,
+            fold,
+            _Keeping() if keep_predictions else scoring,
+            error_score,
+            params,
+        )
+        for name, model in models.items()
+        for i, fold in enumerate(folds)
+    )
+    failures = [why for _, _, why in tried if why]
+    if failures:
+        warnings.warn(
+            f"{len(failures)} of {len(tried)} fits failed and got the score {error_score}. "
+            + "\n".join(failures),
+            FitFailedWarning,
+            stacklevel=3,
+        )
+    shape = len(models), len(folds)
+    predictions = iter(predicted for _, predicted, _ in tried)
+    return (
+        np.array([score for score, _, _ in tried]).reshape(shape),
+        [[next(predictions) for _ in folds] for _ in models],
+    )
+
+
+class _Keeping:
+    """A scorer that keeps the predictions it scored."""
+
+    predicted: np.ndarray | None = None
+
+    def __call__(self, estimator: Any, X: Any, y: np.ndarray) -> float:
+        self.predicted = np.asarray(estimator.predict(X))
+        return spearman_score(y, self.predicted)
+
+
+def _try(
+    model: Any,
+    failed: str,
+    X: Any,
+    y: np.ndarray,
+    fold: Fold,
+    scorer: Any,
+    error_score: Any,
+    params: dict[str, Any] | None,
+) -> tuple[float, np.ndarray | None, str]:
+    """Return a fold's score, the predictions if they are kept, and what went wrong."""
+    try:
+        found = cross_validate(
+            clone(model), X, y, cv=[fold], scoring=scorer, params=params, error_score="raise"
+        )
+    except Exception as error:
+        if error_score == "raise":
+            error.add_note(f"{failed}.")
+            raise
+        return float(error_score), None, f"{failed}: {type(error).__name__}: {error}"
+    return float(found["test_score"][0]), getattr(scorer, "predicted", None), ""
 
 
 class Estimate(NamedTuple):
@@ -22,22 +129,7 @@ class Estimate(NamedTuple):
 def corrected_t_test(
     scores: np.ndarray, test_to_train: float, confidence_level: float = 0.95
 ) -> Estimate:
-    """Estimate the mean over folds by the corrected resampled t-test.
-
-    Parameters
-    ----------
-    scores : numpy.ndarray of shape (n_folds,)
-        A model's scores, or the differences of two models' scores.
-    test_to_train : float
-        How many pictures a fold tests for each that it trains on.
-    confidence_level : float, default=0.95
-        The level of the interval.
-
-    Returns
-    -------
-    Estimate
-        NaN but for the value where there are fewer than two folds.
-    """
+    """Estimate the mean over folds by the corrected resampled t-test."""
     n_folds = len(scores)
     value = float(np.mean(scores))
     if n_folds < 2:
@@ -51,22 +143,7 @@ def corrected_t_test(
 
 
 def bootstrap_test(value: float, resampled: np.ndarray, confidence_level: float = 0.95) -> Estimate:
-    """Estimate a mean by its resamples' percentiles.
-
-    Parameters
-    ----------
-    value : float
-        The mean.
-    resampled : numpy.ndarray of shape (n_resamples,)
-        The same of each resample; NaN where it has none.
-    confidence_level : float, default=0.95
-        The level of the interval.
-
-    Returns
-    -------
-    Estimate
-        NaN but for the value where no resample has a mean.
-    """
+    """Estimate a mean by its resamples' percentiles."""
     drawn = resampled[~np.isnan(resampled)]
     if not len(drawn):
         return Estimate(value, *[float("nan")] * 4)
@@ -79,146 +156,10 @@ def bootstrap_test(value: float, resampled: np.ndarray, confidence_level: float 
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """Adjust p-values for their number by Holm's procedure.
-
-    Parameters
-    ----------
-    p_values : numpy.ndarray of shape (n_tests,)
-        One of each test; NaN where there was none, which then doesn't count.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_tests,)
-        The adjusted ones, at most 1.
-    """
+    """Adjust p-values for their number by Holm's procedure."""
     n_tests = np.count_nonzero(~np.isnan(p_values))
     order = np.argsort(p_values)[:n_tests]  # NaN is sorted to the end
     times = np.arange(n_tests, 0, -1)
     adjusted = np.full(len(p_values), np.nan)
     adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * times), 1)
     return adjusted
-
-
-def resample_means(
-    y: np.ndarray,
-    folds: list[np.ndarray],
-    predictions: list[list[np.ndarray | None]],
-    groups: np.ndarray | None,
-    n_resamples: int,
-    chance: np.random.RandomState,
-) -> np.ndarray:
-    """Draw pictures anew and return the models' mean correlations over folds.
-
-    Parameters
-    ----------
-    y : numpy.ndarray of shape (n_samples,)
-        The true scores.
-    folds : list of numpy.ndarray
-        The rows that each fold tests.
-    predictions : list of list of numpy.ndarray
-        For each model, the predictions of each fold's rows; None where it failed.
-    groups : numpy.ndarray of shape (n_samples,) or None
-        Which pictures belong together and are drawn together.
-    n_resamples : int
-        How often to draw.
-    chance : numpy.random.RandomState
-        Draws.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_resamples, n_models)
-        NaN where the truth of a fold is constant in a resample, or the model failed.
-    """
-    strata = _strata(len(y), folds)
-    units = np.arange(len(y)) if groups is None else groups
-    found = []
-    for start in range(0, n_resamples, at_once := max(_ROWS_AT_ONCE // len(y), 1)):
-        times = draw_times(strata, units, min(at_once, n_resamples - start), chance)
-        means = np.zeros((len(times), len(predictions)))
-        for rows, *of_fold in zip(folds, *predictions, strict=True):
-            means += resampled_correlations(y[rows], of_fold, times[:, rows])
-        found.append(means / len(folds))
-    return np.concatenate(found)
-
-
-def draw_times(
-    strata: list[np.ndarray], units: np.ndarray, n_resamples: int, chance: np.random.RandomState
-) -> np.ndarray:
-    """Return how often each picture is drawn in each resample.
-
-    Parameters
-    ----------
-    strata : list of numpy.ndarray
-        Rows of pictures that are drawn among themselves.
-    units : numpy.ndarray of shape (n_samples,)
-        Which pictures are drawn together.
-    n_resamples : int
-        How often to draw.
-    chance : numpy.random.RandomState
-        Draws.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_resamples, n_samples)
-        Whole numbers; 0 for pictures in no stratum.
-    """
-    times = np.zeros((n_resamples, len(units)), dtype=np.int64)
-    for rows in strata:
-        names, members = np.unique(units[rows], return_inverse=True)
-        size = len(names)
-        drawn = chance.randint(size, size=(n_resamples, size))
-        drawn += size * np.arange(n_resamples)[:, np.newaxis]
-        counts = np.bincount(drawn.ravel(), minlength=size * n_resamples)
-        times[:, rows] = counts.reshape(n_resamples, size)[:, members]
-    return times
-
-
-def resampled_correlations(
-    true: np.ndarray, predictions: list[np.ndarray | None], times: np.ndarray
-) -> np.ndarray:
-    """Return Spearman's correlations where rows count several times, or not.
-
-    Parameters
-    ----------
-    true : numpy.ndarray of shape (n_samples,)
-        The true scores.
-    predictions : list of numpy.ndarray of shape (n_samples,)
-        Each model's predictions, or None.
-    times : numpy.ndarray of shape (n_resamples, n_samples)
-        How often each row counts.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_resamples, n_models)
-        NaN for a constant truth or no prediction, 0.0 for a constant prediction.
-    """
-    true_ranks, true_spread = _centred_ranks(true, times)
-    weighted = times * true_ranks
-    found = np.full((len(times), len(predictions)), np.nan)
-    for i, predicted in enumerate(predictions):
-        if predicted is None:
-            continue
-        ranks, spread = _centred_ranks(predicted, times)
-        product = np.einsum("ij,ij->i", weighted, ranks)
-        scale = np.sqrt(true_spread * spread)
-        found[:, i] = np.divide(product, scale, out=np.zeros(len(times)), where=scale > 0)
-    found[true_spread == 0] = np.nan
-    return found
-
-
-def _centred_ranks(values: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows' average ranks minus their mean, and the sum of their squares."""
-    _, places = np.unique(values, return_inverse=True)
-    order = np.argsort(places, kind="stable")
-    first = np.flatnonzero(np.diff(places[order], prepend=-1))
-    counts = np.add.reduceat(times[:, order], first, axis=1)
-    ranks = np.cumsum(counts, axis=1) - counts / 2 - counts.sum(axis=1, keepdims=True) / 2
-    return ranks[:, places], np.einsum("ij,ij->i", counts, ranks**2)
-
-
-def _strata(n_samples: int, folds: list[np.ndarray]) -> list[np.ndarray]:
-    """Return the folds, or all rows together if a fold tests what another one does."""
-    tested = np.concatenate(folds)
-    if len(np.unique(tested)) == len(tested):
-        return folds
-    return [np.unique(tested)]

@@ -1,35 +1,21 @@
-"""What may be tried: dicts of distributions and lists, as numbers a sampler can handle."""
+"""What a search may try: dicts of distributions and lists, as numbers that a sampler takes."""
 
 import itertools
 import math
 import numbers
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
+from scipy.stats import qmc
 
-# A distribution without bounds is infinite at 0 and 1.
-_EDGE = 1e-9
+_EDGE = 1e-9  # a distribution without bounds is infinite at 0 and 1
 _MOST_LISTED = 10_000  # candidates of a finite space that are written out one by one
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One setting to try.
-
-    Attributes
-    ----------
-    part : int
-        Which of the dicts it belongs to.
-    point : dict of str to int or float
-        What a sampler knows it by: a list's index, a distribution's quantile.
-    params : dict of str to object
-        What the estimator is given.
-    key : tuple
-        Equal for equal settings; holds only integers and floats.
-    """
+class Candidate(NamedTuple):
+    """One setting to try: which dict, a sampler's numbers, an estimator's values, and a key."""
 
     part: int
     point: dict[str, int | float]
@@ -38,18 +24,7 @@ class Candidate:
 
 
 class SearchSpace:
-    """The dicts of a search, checked.
-
-    Parameters
-    ----------
-    search_spaces : dict or list of dict
-        Parameters' names and, for each, a frozen distribution of SciPy or a list.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a dict, a distribution or a list isn't one that can be searched.
-    """
+    """The dicts of a search, checked; errors name the parameter."""
 
     def __init__(self, search_spaces: Any) -> None:
         dicts = [search_spaces] if isinstance(search_spaces, Mapping) else list(search_spaces)
@@ -62,11 +37,7 @@ class SearchSpace:
         self.parts: list[dict[str, Choices | Quantiles]] = [
             {name: _dimension(name, given[name]) for name in sorted(given)} for given in dicts
         ]
-
-    @property
-    def size(self) -> float:
-        """How many candidates there are; infinite with a continuous distribution."""
-        return sum(math.prod(d.size for d in part.values()) for part in self.parts)
+        self.size = sum(math.prod(d.size for d in part.values()) for part in self.parts)
 
     def at(self, part: int, point: dict[str, int | float]) -> Candidate:
         """Return the candidate at a sampler's point."""
@@ -78,9 +49,8 @@ class SearchSpace:
     def spread(self, n: int, rng: np.random.Generator) -> list[Candidate]:
         """Return candidates of a Latin hypercube: each of n equal shares of a prior has one."""
         width = 1 + max(len(part) for part in self.parts)
-        designs = [_latin_hypercube(n, width, rng) for _ in range(20)]
-        rows = max(designs, key=_least_distance)
-        return [self._scaled(row) for row in rows]
+        design = qmc.LatinHypercube(width, optimization="random-cd", seed=rng).random(n)
+        return [self._scaled(row) for row in design]
 
     def draw(self, rng: np.random.Generator) -> Candidate:
         """Return a random candidate, a dict first and then each parameter by its prior."""
@@ -101,28 +71,31 @@ class SearchSpace:
         for part, dimensions in enumerate(self.parts):
             if not dimensions or not dimensions.keys() <= params.keys():
                 continue
-            point = {name: d.point_of(params[name]) for name, d in dimensions.items()}
-            known = {name: at for name, at in point.items() if at is not None}
-            if len(known) == len(point):
-                return self.at(part, known)
+            points = {name: d.point_of(params[name]) for name, d in dimensions.items()}
+            inside = {name: point for name, point in points.items() if point is not None}
+            if len(inside) == len(points):
+                return self.at(part, inside)
         return None
 
     def _scaled(self, row: np.ndarray) -> Candidate:
         part = min(int(row[0] * len(self.parts)), len(self.parts) - 1)
-        dimensions = self.parts[part]
-        point = {
-            name: dimensions[name].scaled(float(row[1 + i])) for i, name in enumerate(dimensions)
-        }
-        return self.at(part, point)
+        shares = zip(self.parts[part].items(), row[1:], strict=False)
+        return self.at(part, {name: d.scaled(float(share)) for (name, d), share in shares})
 
 
 class Choices:
     """A list, known by its indices; ordered if its numbers go up or down."""
 
-    def __init__(self, values: Sequence[Any]) -> None:
+    def __init__(self, values: list[Any]) -> None:
         self.values = values
-        self.ordered = _in_order(values)
+        self.ordered = _is_sorted(values)
         self.size: float = len(values)
+
+    def suggest(self, trial: Any, name: str) -> int:
+        """Return the index that Optuna suggests."""
+        if self.ordered:
+            return int(trial.suggest_int(name, 0, len(self.values) - 1))
+        return int(trial.suggest_categorical(name, range(len(self.values))))
 
     def value(self, point: int | float) -> Any:
         """Return the object at an index."""
@@ -132,18 +105,20 @@ class Choices:
         """Return what tells this value from the others."""
         return int(point)
 
-    def scaled(self, u: float) -> int:
+    def scaled(self, share: float) -> int:
         """Return the index at a place between 0 and 1."""
-        return min(int(u * len(self.values)), len(self.values) - 1)
+        return min(int(share * len(self.values)), len(self.values) - 1)
 
-    def points(self) -> Iterable[int]:
+    def points(self) -> Sequence[int]:
         """Return all indices."""
         return range(len(self.values))
 
     def point_of(self, value: Any) -> int | None:
         """Return the index of a value, None if it is not in the list."""
+        # Arrays and estimators have no equality that is a truth value.
+        plain = isinstance(value, str | bytes | numbers.Number | tuple | None)
         for index, listed in enumerate(self.values):
-            if listed is value or (type(listed) is type(value) and _plainly_equal(listed, value)):
+            if listed is value or (plain and type(listed) is type(value) and listed == value):
                 return index
         return None
 
@@ -151,14 +126,11 @@ class Choices:
 class Quantiles:
     """A distribution, known by its quantiles: each is as likely as in random search."""
 
-    ordered = True
-
     def __init__(self, distribution: Any) -> None:
         self.distribution = distribution
         kind = getattr(distribution, "dist", distribution)
         self.discrete = isinstance(kind, stats.rv_discrete)
         self._listed: np.ndarray | None = None
-        self.size = math.inf
         if self.discrete:
             low, high = distribution.support()
             if hasattr(kind, "xk"):
@@ -167,10 +139,14 @@ class Quantiles:
                 self._listed = np.arange(low, high + 1)
         if self._listed is not None:
             self._listed = self._listed[distribution.pmf(self._listed) > 0]
-            self.size = len(self._listed)
+        self.size = math.inf if self._listed is None else len(self._listed)
+
+    def suggest(self, trial: Any, name: str) -> float:
+        """Return the quantile that Optuna suggests."""
+        return float(trial.suggest_float(name, 0.0, 1.0))
 
     def value(self, point: int | float) -> int | float:
-        """Return a quantile."""
+        """Return the value at a quantile."""
         value = float(self.distribution.ppf(min(max(point, _EDGE), 1.0 - _EDGE)))
         return int(value) if self.discrete and value.is_integer() else value
 
@@ -178,11 +154,11 @@ class Quantiles:
         """Return what tells this value from the others."""
         return value
 
-    def scaled(self, u: float) -> float:
+    def scaled(self, share: float) -> float:
         """Return the quantile at a place between 0 and 1, which it is."""
-        return u
+        return share
 
-    def points(self) -> Iterable[float]:
+    def points(self) -> Sequence[float]:
         """Return a quantile for each value of a finite distribution."""
         values = np.asarray(self._listed)
         # The middle of each step, where rounding can't reach the next value.
@@ -202,6 +178,7 @@ class Quantiles:
 
 
 def _dimension(name: Any, values: Any) -> Choices | Quantiles:
+    """Return a parameter's dimension, or raise an error that says why it can't be searched."""
     if not isinstance(name, str):
         raise TypeError(f"search_spaces has {name!r} for a parameter's name, which is no string.")
     if hasattr(values, "rvs"):
@@ -238,31 +215,12 @@ def _dimension(name: Any, values: Any) -> Choices | Quantiles:
     return Choices(list(values))
 
 
-def _in_order(values: Sequence[Any]) -> bool:
+def _is_sorted(values: list[Any]) -> bool:
+    """Tell whether these are numbers, or tuples of numbers, that go up or down."""
     keys = [value if isinstance(value, tuple) else (value,) for value in values]
-    if len({isinstance(value, tuple) for value in values}) > 1:
-        return False
-    if not all(
+    if len({isinstance(value, tuple) for value in values}) > 1 or not all(
         isinstance(n, numbers.Real) and not isinstance(n, bool) for key in keys for n in key
     ):
         return False
     pairs = list(itertools.pairwise(keys))
     return all(a < b for a, b in pairs) or all(a > b for a, b in pairs)
-
-
-def _plainly_equal(one: Any, other: Any) -> bool:
-    # Arrays and estimators have no equality that is a truth value.
-    plain = (str, bytes, numbers.Number, tuple, type(None))
-    return isinstance(one, plain) and bool(one == other)
-
-
-def _latin_hypercube(n: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    shares = np.column_stack([rng.permutation(n) for _ in range(width)])
-    return (shares + rng.random((n, width))) / n
-
-
-def _least_distance(rows: np.ndarray) -> float:
-    if len(rows) < 2:
-        return 0.0
-    gaps = np.square(rows[:, None] - rows[None]).sum(axis=2)
-    return float(gaps[np.triu_indices(len(rows), 1)].min())

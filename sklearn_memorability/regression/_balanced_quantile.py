@@ -25,7 +25,7 @@ from sklearn_memorability._training import (
     stop_early,
     train,
 )
-from sklearn_memorability.metrics import rank_correlation
+from sklearn_memorability.metrics._rank import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches
 from sklearn_memorability.regression._linear_path import LinearPath, Ridge
 from sklearn_memorability.regression._network import (

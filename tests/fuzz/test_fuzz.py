@@ -1,100 +1,355 @@
-"""A short run of the fuzzer on all readers, and what it would find.
+"""Files that were made to do harm: each reader refuses them by an error that names the file.
 
-``benchmarks/fuzz.py`` runs for as long as one likes.
+A short run is part of the suite. ``python tests/fuzz/test_fuzz.py --seconds 600`` looks longer,
+and writes what it finds into ``findings``, where each file is a test from then on.
 """
 
-import json
-import os
-import subprocess
+import argparse
+import hashlib
+import io
+import logging
 import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fuzzing.readers import READERS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-FUZZER = Path(__file__).parents[2] / "benchmarks" / "fuzz.py"
-SECONDS = 2  # a reader
-NAMES = [reader.name for reader in READERS]
+from sklearn_memorability.captions import VisualSemanticEmbedding
+from sklearn_memorability.datasets import load_image_folder
+from sklearn_memorability.features import FeatureCache, ImageFeatures
+from sklearn_memorability.images import ImageReadError, read_image
+from sklearn_memorability.model_selection import BayesSearchCV
+from sklearn_memorability.persistence import load, read_facts, save
+from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the fuzzer needs fork"),
-]
-
-
-@pytest.fixture(scope="module")
-def short_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fuzz")
-    command = [sys.executable, FUZZER, "--minutes", str(SECONDS * len(READERS) / 60), "--seed", "7"]
-    command += ["--log", folder / "log.jsonl", "--keep", folder / "kept"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (folder / "log.jsonl").exists(), done.stderr
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return {line["reader"]: line for line in lines}, done.stdout
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_reader_withstands_damaged_files(short_run, name):
-    found, output = short_run
-    assert found[name]["findings"] == 0, output
+FINDINGS = Path(__file__).parent / "findings"
+FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect")
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(24, 4)).astype(np.float32), RNG.random(24)
+EVENTS, LAST = [], {}
 
 
-def test_cases_were_read(short_run):
-    # On a busy machine a reader's turn may end before its first case.
-    found, _ = short_run
-    assert sum(line["cases"] > 0 for line in found.values()) > len(NAMES) / 2
-
-
-# Readers that do what none may do, and what the fuzzer makes of each.
-BAD = """
-import ctypes, os, subprocess, sys, time
-sys.path.insert(0, {benchmarks!r})
-import fuzz
-from pathlib import Path
-from fuzzing import worker
-from fuzzing.reader import Reader
-worker.CPU_SECONDS, fuzz._STALLED = 2, 100
-
-def spin():
-    while True:
-        pass
-
-def deeper():
-    return deeper()
-
-BAD = {{
-    "SIGSEGV": lambda folder: ctypes.string_at(0),
-    "hang": lambda folder: spin(),
-    "hang without work": lambda folder: time.sleep(60),
-    "memory": lambda folder: bytearray(600 << 20),
-    "KeyError": lambda folder: {{}}["a"],
-    "RecursionError": lambda folder: deeper(),
-    "UnicodeDecodeError without the file's name": lambda folder: b"\\xff".decode(),
-    "event os.system": lambda folder: os.system("true"),
-    "event subprocess.Popen": lambda folder: subprocess.run(["true"]),
-    "event open": lambda folder: open({outside!r}, "w").close(),
-    "event os.mkdir": lambda folder: os.mkdir({outside!r} + "d"),
-    "event exec": lambda folder: exec("1", {{}}),
-    "event import": lambda folder: __import__("hypothesis.vendor.pretty"),
-    "exit 70": lambda folder: (_ for _ in ()).throw(KeyboardInterrupt),
-}}
-for kind, act in BAD.items():
-    def read(variant, data, folder, act=act):
-        if data != b"a valid file":
-            act(folder)
-    run = fuzz.Run(Reader(kind.replace(" ", "-"), lambda: {{"x": b"a valid file"}}, read))
-    fuzz.Fuzzer([run], 0, Path({kept!r})).turn(run, 0.3)
-    kinds = [finding.kind for finding in run.findings]
-    print(kind, "->", kinds, file=sys.stderr)
-    assert set(kinds) == {{kind}}, (kind, kinds)
-    assert run.findings[0].case != b"a valid file"
-"""
-
-
-def test_a_reader_that_breaks_its_promise_is_found(tmp_path):
-    code = BAD.format(
-        benchmarks=str(FUZZER.parent), outside=str(tmp_path / "x"), kept=str(tmp_path / "kept")
+def _picture(kind, mode="RGB"):
+    buffer = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 255, (9, 7, 3), dtype=np.uint8)).convert(mode).save(
+        buffer, kind
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert len(list((tmp_path / "kept").iterdir())) == done.stdout.count("FINDING")
+    return buffer.getvalue()
+
+
+def _saved(write, name):
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder, name))
+        return Path(folder, name).read_bytes()
+
+
+# Each reader: sound files by variant, and what reads one. It may raise ValueError or OSError.
+
+
+def images():
+    kinds = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "webp": "WEBP", "bmp": "BMP", "tif": "TIFF"}
+    return {suffix: _picture(kind) for suffix, kind in kinds.items()}
+
+
+def read_images(path):
+    try:
+        assert read_image(path).mode == "RGB"
+    finally:
+        with suppress(ImageReadError):  # not another error, and no file's name to tell
+            read_image(path.read_bytes())
+
+
+def tables():
+    return {
+        "csv": "image,score,place\na.png,0.5,x\nb.png,.25,é\n".encode(),
+        "tsv": b"image\tscore\na.png\t0.5\nb.png\t1\n",
+        "txt": b"a.png 0.5\nb.png 1e-1\n",
+    }
+
+
+def read_table(path):
+    for name in ("a.png", "b.png"):
+        (path.parent / name).write_bytes(_dot())
+    found = load_image_folder(path.parent, path)
+    assert np.isfinite(found.target).all()
+
+
+_dot = lru_cache(lambda: _picture("PNG"))
+
+
+def caches():
+    def write(path):
+        ImageFeatures(cache=path).fit(_shown()).transform(_shown())
+        FeatureCache(path).prune(network="another")  # closes the journal
+
+    return {"sqlite": _saved(write, "cache.sqlite")}
+
+
+@lru_cache
+def _shown():
+    return [Image.fromarray(RNG.integers(0, 255, (8, 8, 3), dtype=np.uint8)) for _ in range(3)]
+
+
+@lru_cache
+def _extractor():
+    fitted = ImageFeatures().fit(_shown())
+    return fitted, fitted.transform(_shown())
+
+
+def read_cache(path):
+    fitted, rows = _extractor()
+    # Whatever is in the file, rows are right.
+    fitted.set_params(cache=path)
+    try:
+        np.testing.assert_allclose(fitted.transform(_shown()), rows, rtol=1e-4, atol=1e-5)
+    finally:
+        fitted.set_params(cache=None)
+    cache = FeatureCache(path)
+    len(cache)
+    cache.contents()
+    cache.prune(max_bytes=10)
+
+
+def models():
+    regressor = BalancedQuantileClassifierRegressor(
+        2, max_epochs=1, hidden_layer_sizes=(2,), random_state=0, device="cpu"
+    )
+    fitted = {
+        "regressor": make_pipeline(StandardScaler(), regressor),
+        "neighbours": KNeighborsRegressor(2),
+    }
+    return {
+        name: _saved(lambda path, m=model: save(m.fit(X, Y), path), "a.skops")
+        for name, model in fitted.items()
+    }
+
+
+def read_model(path):
+    with suppress(ValueError):
+        read_facts(path)
+    model = load(path, device="cpu")
+    with suppress(Exception):  # an odd model may refuse the rows
+        model.predict(X[:2])
+
+
+def weights():
+    return {}  # findings alone
+
+
+def read_weights(path):
+    ImageFeatures("efficientnet_lite0", weights=path).fit(_shown()).transform(_shown())
+
+
+def embeddings():
+    captions = [f"a dog, on <b>é</b> {i % 3}" for i in range(len(X))]
+
+    def write(path, encoder):
+        VisualSemanticEmbedding(
+            2, text_encoder=encoder, word_dim=2, max_epochs=1, device="cpu", network="vgg16"
+        ).fit(X, captions).save(path)
+
+    return {
+        encoder: _saved(lambda path, e=encoder: write(path, e), "a.safetensors")
+        for encoder in ("gru", "bow")
+    }
+
+
+def read_embedding(path):
+    space = VisualSemanticEmbedding.load(path)
+    space.transform(np.ones((1, space.n_features_in_), np.float32))
+    space.transform_captions(["a dog", "é"])
+
+
+def words():
+    """The word lists of the released joint spaces, which are pickles (protocols 0 and 2)."""
+    return {
+        "pkl": b"ccollections\nOrderedDict\np0\n((lp1\n(lp2\nS'dog'\np3\naI2\na"
+        b"a(lp4\nS'a'\np5\naI3\naatp6\nRp7\n.",
+        "pkl2": b"\x80\x02ccollections\nOrderedDict\nq\x00]q\x01(]q\x02(U\x03dogq\x03K\x02e"
+        b"]q\x04(X\x01\0\0\0aq\x05K\x03ee\x85q\x06Rq\x07.",
+    }
+
+
+def read_words(path):
+    n, d = 2, 2
+    shapes = {"ff_image_W": (3, n), "ff_image_b": (n,), "Wemb": (6, d), "encoder_W": (d, 2 * n)}
+    shapes |= {"encoder_b": (2 * n,), "encoder_U": (n, 2 * n), "encoder_Wx": (d, n)}
+    shapes |= {"encoder_Ux": (n, n), "encoder_bx": (n,)}
+    arrays = {name: np.ones(shape, "<f4") for name, shape in shapes.items()}
+    np.savez(path.with_name("X.npz"), **arrays)
+    path.replace(path.with_name("X.npz.dictionary.pkl"))
+    try:
+        VisualSemanticEmbedding.from_kiros(path.with_name("X.npz")).transform_captions(["a dog"])
+    finally:
+        path.with_name("X.npz.dictionary.pkl").replace(path)
+
+
+def trials():
+    return {"jsonl": _saved(_search, "trials.jsonl")}
+
+
+def _search(path):
+    return BayesSearchCV(
+        Ridge(), {"alpha": [0.1, 1.0, 10.0]}, n_iter=3, cv=2, random_state=0, storage=path
+    ).fit(X, Y)
+
+
+def read_trials(path):
+    assert len(_search(path).cv_results_["params"]) == 3
+
+
+READERS = {
+    "images": (images, read_images),
+    "tables": (tables, read_table),
+    "caches": (caches, read_cache),
+    "models": (models, read_model),
+    "weights": (weights, read_weights),
+    "embedding": (embeddings, read_embedding),
+    "words": (words, read_words),
+    "trials": (trials, read_trials),
+}
+sound = lru_cache(lambda name: READERS[name][0]())
+
+
+def check(name, variant, content):
+    """Read a file; fail if it does what no reader may do."""
+    LAST[name] = variant, content
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder, f"given.{variant}")
+        path.write_bytes(content)
+        EVENTS.clear()
+        EVENTS.append("watched")
+        try:
+            READERS[name][1](path)
+        except (ValueError, OSError) as error:
+            if not any(part in str(error) for part in ("given", "X.npz", folder)):
+                pytest.fail(f"the error does not name the file: {error!r}")
+            return error
+        finally:
+            seen = EVENTS[1:]
+            EVENTS.clear()
+            assert not seen, seen
+    return None
+
+
+def _watch(event, _):
+    if EVENTS and event in FORBIDDEN:
+        EVENTS.append(event)
+
+
+sys.addaudithook(_watch)
+
+
+@st.composite
+def damaged(draw, name):
+    """Return a variant and a sound file of it with some changes, also inside a zip's members."""
+    variant = draw(st.sampled_from(sorted(sound(name))))
+    content = sound(name)[variant]
+    if zipfile.is_zipfile(io.BytesIO(content)) and draw(st.booleans()):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = [(info, archive.read(info)) for info in archive.infolist()]
+        at = draw(st.integers(0, len(members) - 1))
+        members[at] = members[at][0], draw(changed(members[at][1]))
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for info, member in members:
+                archive.writestr(info.filename, member)
+        return variant, buffer.getvalue()
+    return variant, draw(changed(content))
+
+
+@st.composite
+def changed(draw, content):
+    """Return bytes with up to four places overwritten, removed, doubled or cut off."""
+    odd = st.sampled_from(
+        [b"\0", b"\xff" * 4, b"-1", b"1e999", b"NaN", b"null", b"[" * 2000, b"../"]
+    )
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, max(len(content) - 1, 0)))
+        stop = start + draw(st.integers(0, 40))
+        new = draw(
+            st.one_of(
+                st.sampled_from(odd),
+                st.binary(max_size=8),
+                st.just(b""),
+                st.just(content[start:stop] * 2),
+            )
+        )
+        rest = draw(st.sampled_from([content[stop:], content[start + len(new) :], b""]))
+        content = content[:start] + new + rest
+    return content
+
+
+def fuzz(name, n_examples):
+    """Read so many damaged files."""
+
+    @settings(
+        max_examples=n_examples,
+        deadline=timedelta(seconds=20),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(case=damaged(name))
+    def run(case):
+        check(name, *case)
+
+    run()
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name != "weights"])
+def test_a_reader_withstands_damaged_files(name):
+    for variant, content in sound(name).items():
+        assert check(name, variant, content) is None
+    fuzz(name, 15 if name in ("caches", "embedding") else 40)
+
+
+@pytest.mark.parametrize("path", sorted(FINDINGS.iterdir()), ids=lambda path: path.stem)
+def test_a_file_that_was_found_is_refused(path):
+    name, variant, _ = path.stem.split("--")
+    assert isinstance(check(name, variant, path.read_bytes()), ValueError | OSError)
+
+
+def main():
+    """Fuzz for a time, keep what is found, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--reader", nargs="+", choices=READERS, default=list(READERS))
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    readers = [name for name in arguments.reader if name != "weights"]
+    until, code = time.monotonic() + arguments.seconds, 0
+    while time.monotonic() < until and readers:
+        for name in list(readers):
+            try:
+                fuzz(name, 100)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                variant, content = LAST[name]  # the smallest that hypothesis found
+                digest = hashlib.sha256(content).hexdigest()[:12]
+                path = FINDINGS / f"{name}--{variant}--{digest}.bin"
+                path.write_bytes(content)
+                logging.exception("FINDING %s", path)
+                readers.remove(name)
+                code = 1
+            logging.info("%s: read", name)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -34,7 +34,7 @@ def test_two_participants_are_the_halves():
 
 def test_a_participant_is_never_in_both_halves():
     # Two participants recognise what the other two miss. Counts, two hits and two misses
-    # for each picture, could not tell.
+    # for each image, could not tell.
     responses = np.array([[1, 0, 1, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 1, 0, 1]])
     found = split_half_consistency(responses, n_splits=200, random_state=0)
     # Halves are alike in kind (one of either, all rates .5: undefined) or opposites.
@@ -45,7 +45,7 @@ def test_a_participant_is_never_in_both_halves():
 
 
 def test_counts_without_chance_by_hand():
-    # Two responses alike go to either half; a picture with one can't be split.
+    # Two responses alike go to either half; a image with one can't be split.
     found = split_half_consistency(hits=[2, 0, 4, 1], misses=[0, 2, 0, 0], random_state=0)
     assert found.splits == pytest.approx(1)
     assert found.n_images == 3
@@ -54,8 +54,8 @@ def test_counts_without_chance_by_hand():
 def test_odd_responses_go_to_either_half():
     # Hits 2 of 3 and 1 of 3: the rates of a half of one or two responses are 0, .5 or 1.
     found = split_half_consistency(hits=[2, 1], misses=[1, 2], n_splits=4000, random_state=0)
-    # By hand: for two pictures the correlation is the sign of the product of the
-    # differences. Let each picture's half hold (n, hits) of its three responses,
+    # By hand: for two images the correlation is the sign of the product of the
+    # differences. Let each image's half hold (n, hits) of its three responses,
     # with the odd one in the first or the second half with probability 1/2.
     outcomes = []
     for first_size in (1, 2):
@@ -164,7 +164,7 @@ def test_corrected_scores_are_split_with_their_false_alarms(correction):
     assert counts.consistency == pytest.approx(table.consistency, abs=0.01)
 
 
-def test_pictures_that_do_not_differ_have_no_reliability():
+def test_images_that_do_not_differ_have_no_reliability():
     chance = np.random.default_rng(7)
     hits = chance.binomial(40, 0.5, size=300)
     found = split_half_consistency(hits=hits, misses=40 - hits, random_state=0)
@@ -185,7 +185,7 @@ def test_the_same_state_gives_the_same_splits():
     assert not np.array_equal(first, other)
 
 
-def test_ten_thousand_pictures_take_seconds_at_most():
+def test_ten_thousand_images_take_seconds_at_most():
     hits = np.random.default_rng(0).binomial(80, 0.6, size=10_000)
     started = time.process_time()
     split_half_consistency(hits=hits, misses=80 - hits, random_state=0)
@@ -219,8 +219,8 @@ def test_ten_thousand_pictures_take_seconds_at_most():
         ({"responses": [[1, 2], [0, -1]]}, "2 of participant 0 for image 1, -1 of participant 1"),
         ({"responses": [[1, np.inf], [0, 1]]}, "infinity"),
         ({"responses": [[1, 1], [0, 0]], "n_splits": 0}, "n_splits"),
-        ({"responses": [[1, 1], [0, 0]]}, "No split .* 2 pictures"),
-        ({"hits": [1, 0], "misses": [0, 1]}, "No split .* 0 pictures"),
+        ({"responses": [[1, 1], [0, 0]]}, "No split .* 2 images"),
+        ({"hits": [1, 0], "misses": [0, 1]}, "No split .* 0 images"),
     ],
 )
 def test_bad_input_is_refused(arguments, message):

@@ -8,7 +8,7 @@ from sklearn_memorability.metrics import lag_adjusted_score
 
 
 def _experiment(chance, n_images=600, slope=-0.08, reference=100.0):
-    """Simulate pictures of which some were repeated late and rarely, others soon and often."""
+    """Simulate images of which some were repeated late and rarely, others soon and often."""
     truth = chance.uniform(0.4, 0.7, size=n_images)
     typical = chance.uniform(np.log(10), np.log(1000), size=n_images)
     n_responses = chance.integers(20, 80, size=n_images)
@@ -37,7 +37,7 @@ def _coordinate_descent(image, lag, hit, reference):
 
 
 def test_by_hand():
-    # Within pictures: a falls by 1 over ln 10, b by 0: the slope is -1/2 per ln 10.
+    # Within images: a falls by 1 over ln 10, b by 0: the slope is -1/2 per ln 10.
     trials = {"image": list("aabb"), "lag": [1, 10, 10, 100], "hit": [1, 0, 1, 1]}
     found = lag_adjusted_score(trials, reference_lag=10, clip=False)
     assert found.slope == pytest.approx(-0.5 / np.log(10))
@@ -77,7 +77,7 @@ def test_the_slope_and_scores_of_a_simulation_are_recovered():
     assert np.mean(errors) == pytest.approx(0, abs=0.003)
 
 
-def test_scores_are_better_than_hit_rates_where_lags_go_with_pictures():
+def test_scores_are_better_than_hit_rates_where_lags_go_with_images():
     trials, truth = _experiment(np.random.default_rng(0))
     found = lag_adjusted_score(trials, reference_lag=100.0)
     raw = _raw(trials)
@@ -126,7 +126,7 @@ def test_tables_with_columns_of_any_name(kind):
         ({"lag": [1, np.inf, 2, 3]}, {}, "'lag' of trials contains infinity"),
         ({"lag": list("abcd")}, {}, "could not convert"),
         ({"hit": [1, 0, 1, 0.5]}, {}, "'hit' has values.*0.5 in row 3"),
-        ({"lag": [0.1 + 0.2, 0.3, 7, 7]}, {}, "no picture with different lags"),
+        ({"lag": [0.1 + 0.2, 0.3, 7, 7]}, {}, "no image with different lags"),
         ({}, {"image": "file"}, r"no column 'file' \(image=\)"),
         ({}, {"reference_lag": 0}, "reference_lag"),
         ({"hit": [1]}, {}, "one entry a row"),

@@ -124,7 +124,7 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     assert inside / 200 == pytest.approx(0.9, abs=0.064)
 
 
-def test_pictures_that_belong_together_widen_the_interval():
+def test_images_that_belong_together_widen_the_interval():
     chance = np.random.default_rng(0)
     y_true, y_pred = np.repeat(chance.normal(size=(2, 40)), 10, axis=1)
     groups = np.repeat(np.arange(40), 10)

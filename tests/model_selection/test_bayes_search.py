@@ -1,35 +1,28 @@
 import logging
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
 import torch
-from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import loguniform, norm, randint, uniform
+from scipy.stats import loguniform, randint, uniform
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.datasets import make_classification, make_regression
-from sklearn.dummy import DummyRegressor
-from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import make_scorer, mean_squared_error, r2_score
+from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
     RandomizedSearchCV,
-    ShuffleSplit,
     cross_val_score,
-    cross_validate,
 )
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_memorability.features import StoredFeatures
 from sklearn_memorability.model_selection import BayesSearchCV
 
 ALPHA = {"alpha": loguniform(1e-3, 1e3)}
@@ -39,21 +32,16 @@ TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")
 class Known(RegressorMixin, BaseEstimator):
     """Scores what a known function of its parameters is, on any data."""
 
-    def __init__(self, a=0.5, b=0.5, kind="good", fail=False, log=None):
+    def __init__(self, a=0.5, b=0.5, kind="good", fail=False):
         self.a = a
         self.b = b
         self.kind = kind
         self.fail = fail
-        self.log = log
 
-    def fit(self, X, y=None, sample_weight=None):
-        if self.log is not None:
-            with open(self.log, "a") as file:
-                file.write(f"{self.a}\n")
+    def fit(self, X, y=None):
         if self.fail is True or (self.fail == "some" and self.a > 0.6):
             raise ValueError("it is meant to fail")
         self.n_samples_ = len(X)
-        self.weight_ = None if sample_weight is None else float(np.sum(sample_weight))
         return self
 
     def predict(self, X):
@@ -62,10 +50,6 @@ class Known(RegressorMixin, BaseEstimator):
     def score(self, X, y=None):
         penalty = 0.0 if self.kind == "good" else 0.2
         return -((self.a - 0.8) ** 2) - (self.b - 0.25) ** 2 - penalty
-
-
-def n_lines(path):
-    return len(Path(path).read_text().splitlines()) if Path(path).exists() else 0
 
 
 def assert_same_results(one, other, times=False):
@@ -155,29 +139,12 @@ def test_the_best_candidate_is_refitted(data, ridge):
     assert ridge.n_features_in_ == 4
 
 
-def test_it_is_cloned_and_its_parameters_are_set(ridge):
-    copy = clone(ridge).set_params(estimator__fit_intercept=False, n_iter=4)
-    assert not hasattr(copy, "cv_results_")
-    assert copy.estimator.fit_intercept is False
-    assert copy.get_params()["n_iter"] == 4
-    with pytest.raises(NotFittedError):
-        check_is_fitted(copy)
-
-
 def test_without_refit_there_is_no_best_estimator(data):
     search = BayesSearchCV(Ridge(), ALPHA, n_iter=3, refit=False, random_state=0).fit(*data)
     assert not hasattr(search, "best_estimator_")
     assert search.best_params_ == search.cv_results_["params"][search.best_index_]
     with pytest.raises(AttributeError, match="predict"):
         search.predict(data[0])
-
-
-def test_refit_can_be_a_function_of_the_results(data):
-    search = BayesSearchCV(
-        Ridge(), ALPHA, n_iter=4, refit=lambda results: len(results["params"]) - 1, random_state=0
-    ).fit(*data)
-    assert search.best_index_ == 3
-    assert search.best_estimator_.alpha == search.cv_results_["params"][3]["alpha"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -281,38 +248,6 @@ def test_settings_that_fail_have_the_error_score(data):
     assert search.best_params_["a"] == a[a <= 0.6].max()
 
 
-def test_a_number_as_error_score_guides_like_any_other(data):
-    search = BayesSearchCV(
-        Known(fail="some"), {"a": uniform(0, 1)}, n_iter=8, error_score=-5.0, random_state=0
-    )
-    with pytest.warns(FitFailedWarning):
-        search.fit(*data)
-    a = np.array(search.cv_results_["param_a"], dtype=float)
-    assert_array_equal(search.cv_results_["mean_test_score"] == -5.0, a > 0.6)
-
-
-def test_failures_have_the_error_score_in_each_metric(data):
-    for scoring in (["r2", "neg_max_error"], two_scores):
-        search = BayesSearchCV(
-            Known(fail="some"),
-            {"a": uniform(0, 1)},
-            n_iter=6,
-            scoring=scoring,
-            refit="r2",
-            random_state=0,
-            error_score=-9.0,
-        )
-        with pytest.warns(FitFailedWarning):
-            search.fit(*data)
-        failed = np.array(search.cv_results_["param_a"], dtype=float) > 0.6
-        other = {"r2", "neg_max_error", "size"} & {
-            name.removeprefix("mean_test_") for name in search.cv_results_
-        }
-        assert len(other) == 2
-        for name in other:
-            assert_array_equal(search.cv_results_[f"mean_test_{name}"] == -9.0, failed)
-
-
 def test_errors_are_raised_on_request_and_where_all_fits_fail(data):
     with pytest.raises(ValueError, match="^it is meant to fail"):
         BayesSearchCV(Known(fail=True), {"a": uniform(0, 1)}, error_score="raise").fit(*data)
@@ -364,13 +299,6 @@ def test_data_frames_reach_the_estimator(data):
     search = BayesSearchCV(Ridge(), ALPHA, n_iter=3, random_state=0).fit(X, pd.Series(data[1]))
     assert list(search.feature_names_in_) == list(X.columns)
     assert list(search.best_estimator_.feature_names_in_) == list(X.columns)
-
-
-def test_lists_of_pictures_reach_the_estimator():
-    pictures = [np.full((2 + i % 3, 4, 3), i, dtype=np.uint8) for i in range(12)]
-    search = BayesSearchCV(Known(), {"a": uniform(0, 1)}, n_iter=3, random_state=0)
-    search.fit(pictures, list(range(12)))
-    assert len(search.predict(pictures)) == 12
 
 
 def test_weights_and_groups_are_passed_on(data):
@@ -517,185 +445,26 @@ def test_it_finds_an_optimum_faster_than_a_random_search(data):
     assert np.median(guided) < np.median(random) / 2
 
 
-def test_an_interrupted_search_goes_on(data, tmp_path):
-    space = [{"a": uniform(0, 1), "kind": ["good", "bad"]}, {"b": norm(0.3, 0.2)}]
-
-    def search(storage, log, **options):
-        return BayesSearchCV(
-            Known(log=log),
-            space,
-            n_iter=14,
-            n_initial=4,
-            cv=3,
-            random_state=0,
-            storage=storage,
-            **options,
-        )
-
-    whole = search(None, None).fit(*data)
-    log, storage = tmp_path / "log", tmp_path / "kept" / "trials.jsonl"
-    interrupted = search(storage, log)
-    # The interrupt comes from outside the estimator's parameters, as a user's would.
-    score, calls = Known.score, []
-
-    def interrupting(self, X, y=None):
-        calls.append(1)
-        if len(calls) > 3 * 8 + 1:
-            raise KeyboardInterrupt
-        return score(self, X, y)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Known, "score", interrupting)
-        with pytest.raises(KeyboardInterrupt):
-            interrupted.fit(*data)
-    assert not hasattr(interrupted, "cv_results_")
-    log.unlink()
-    resumed = search(storage, log).fit(*data)
-    assert n_lines(log) == 3 * (14 - 8) + 1
-    assert_same_results(resumed.cv_results_, whole.cv_results_)
-    assert resumed.best_params_ == whole.best_params_
-
-    log.unlink()
-    again = search(storage, log).fit(*data)
-    assert n_lines(log) == 3 + 1  # scikit-learn wants to see one candidate's scores
-    assert_same_results(again.cv_results_, resumed.cv_results_, times=True)
-
-    log.unlink()
-    further = search(storage, log).set_params(n_iter=16).fit(*data)
-    assert n_lines(log) == 3 * 2 + 1
-    assert_same_results(
-        further.cv_results_, search(None, None).set_params(n_iter=16).fit(*data).cv_results_
+def test_an_error_score_that_is_a_number_guides_and_stands_in_each_metric(data):
+    search = BayesSearchCV(
+        Known(fail="some"),
+        {"a": uniform(0, 1)},
+        n_iter=6,
+        scoring=two_scores,
+        refit="r2",
+        random_state=0,
+        error_score=-9.0,
     )
+    with pytest.warns(FitFailedWarning):
+        search.fit(*data)
+    failed = np.array(search.cv_results_["param_a"], dtype=float) > 0.6
+    for name in ("r2", "size"):
+        assert_array_equal(search.cv_results_[f"mean_test_{name}"] == -9.0, failed)
 
 
-def test_failures_and_several_metrics_are_kept_too(data, tmp_path):
-    def search(storage):
-        return BayesSearchCV(
-            Known(fail="some"),
-            {"a": uniform(0, 1)},
-            n_iter=7,
-            scoring=two_scores,
-            refit="r2",
-            random_state=0,
-            storage=storage,
-            return_train_score=True,
-        )
-
-    found = []
-    for storage in (None, tmp_path / "kept", tmp_path / "kept"):
-        with pytest.warns((UserWarning, FitFailedWarning)):
-            found.append(search(storage).fit(*data).cv_results_)
-    assert np.isnan(found[0]["mean_test_r2"]).any()
-    assert_same_results(found[0], found[1])
-    assert_same_results(found[1], found[2], times=True)
-
-
-def counted(tmp_path, X, y, fit_params=None, estimator=None, **options):
-    """Return how many candidates a search fits anew, with a file that others wrote to."""
-    log = tmp_path / "log"
-    log.unlink(missing_ok=True)
-    defaults = {"n_iter": 3, "cv": 3, "random_state": 0, "refit": False}
-    defaults |= {"search_spaces": {"a": uniform(0, 1)}, "storage": tmp_path / "kept"}
-    search = BayesSearchCV(Known(log=log) if estimator is None else estimator, **defaults | options)
-    search.fit(X, y, **(fit_params or {}))
-    return n_lines(log) / search.n_splits_
-
-
-def test_nothing_is_reused_once_anything_is_different(data, tmp_path):
-    X, y = data
-    log = tmp_path / "log"
-    assert counted(tmp_path, X, y) == 3
-    assert counted(tmp_path, X, y) == 1  # only the one that scikit-learn wants to see
-    assert counted(tmp_path, X.copy(), list(y)) == 3
-    other = X.copy()
-    other[7, 2] += 1e-9
-    assert counted(tmp_path, other, y) == 3
-    assert counted(tmp_path, X, y + 1e-9) == 3
-    weight = {"sample_weight": np.ones(60)}
-    with pytest.warns(UserWarning, match="does not support sample_weight"):
-        assert counted(tmp_path, X, y, fit_params=weight) == 3
-    assert counted(tmp_path, X, y, estimator=Known(log=log, b=0.6)) == 3
-    assert counted(tmp_path, X, y, cv=KFold(3, shuffle=True, random_state=0)) == 3
-    assert counted(tmp_path, X, y, cv=4) == 3
-    assert counted(tmp_path, X, y, search_spaces={"a": uniform(0, 2)}) == 3
-    assert counted(tmp_path, X, y, scoring="r2") == 3
-    assert counted(tmp_path, X, y, scoring=make_scorer(mean_squared_error)) == 3
-    assert counted(tmp_path, X, y, scoring=make_scorer(r2_score)) == 3
-    assert counted(tmp_path, X, y, return_train_score=True) == 3
-    assert counted(tmp_path, X, y, random_state=1) == 3
-    assert counted(tmp_path, X, y) == 1
-    assert counted(tmp_path, X, y, scoring=make_scorer(r2_score)) == 1
-
-
-def test_features_on_disk_are_the_same_until_their_file_changes(data, tmp_path):
-    X, y = data
-    path = tmp_path / "X.npy"
-    np.save(path, X)
-    assert counted(tmp_path, StoredFeatures(path), y) == 3
-    assert counted(tmp_path, StoredFeatures(path), y) == 1
-    assert counted(tmp_path, StoredFeatures(path).scaled(X.mean(axis=0), None), y) == 3
-    np.save(path, X + 1)
-    assert counted(tmp_path, StoredFeatures(path), y) == 3
-
-
-def test_outer_folds_share_a_file_and_nothing_else(data, tmp_path):
-    X, y = data
-
-    def scores(storage, n_jobs):
-        search = BayesSearchCV(
-            make_pipeline(StandardScaler(), Ridge()),
-            {"ridge__alpha": loguniform(1e-2, 1e2)},
-            n_iter=5,
-            cv=3,
-            random_state=0,
-            storage=storage,
-        )
-        found = cross_validate(
-            search, X, y, cv=ShuffleSplit(4, random_state=0), n_jobs=n_jobs, return_estimator=True
-        )
-        return found["test_score"], [e.cv_results_ for e in found["estimator"]]
-
-    kept = tmp_path / "kept"
-    expected, results = scores(None, None)
-    # Two processes write to the file at once; a later pass reads what they wrote.
-    for n_jobs in (2, None):
-        found, kept_results = scores(kept, n_jobs)
-        assert_array_equal(found, expected)
-        for one, other in zip(results, kept_results, strict=True):
-            assert_same_results(one, other)
-    assert n_lines(kept) == 4 * 5
-
-
-def test_a_damaged_file_costs_time_and_nothing_else(data, tmp_path):
-    kept = tmp_path / "kept"
-    search = BayesSearchCV(Ridge(), ALPHA, n_iter=6, cv=3, random_state=0, storage=kept)
-    expected = search.fit(*data).cv_results_
-    lines = kept.read_bytes().splitlines(keepends=True)
-    lines[1] = lines[1].replace(b'"test_scores": ', b'"test_scores": 1', 1)
-    lines[3] = lines[3][:40] + b"\n"
-    kept.write_bytes(b"".join(lines))
-    with pytest.warns(UserWarning, match="2 lines of storage=.* can't be read"):
-        assert_same_results(search.fit(*data).cv_results_, expected)
-    kept.write_bytes(b"\x00something else altogether\n" * 9)
-    with pytest.warns(UserWarning, match="search begins anew"):
-        assert_same_results(search.fit(*data).cv_results_, expected)
-    assert_same_results(search.fit(*data).cv_results_, expected)
-    assert len(list(tmp_path.glob("kept.unreadable-*"))) == 1
-
-
-# Filters are the process's, so scikit-learn in one thread can undo those of another.
-@pytest.mark.filterwarnings("ignore:Argument ``.*`` is an experimental feature")
-@pytest.mark.filterwarnings("ignore:`gamma` has been deprecated:FutureWarning")
-def test_searches_in_threads_do_not_disturb_each_other(data):
-    def params(seed):
-        search = BayesSearchCV(Ridge(), ALPHA, n_iter=6, n_initial=3, cv=2, random_state=seed)
-        return search.fit(*data).cv_results_["params"]
-
-    alone = [params(seed) for seed in range(4)]
-    assert Parallel(2, backend="threading")(delayed(params)(seed) for seed in range(4)) == alone
-
-
-def test_a_search_works_on_a_baseline_with_nothing_to_learn(data):
-    space = {"strategy": ["mean", "median"]}
-    search = BayesSearchCV(DummyRegressor(), space, random_state=0).fit(*data)
-    assert len(search.cv_results_["params"]) == 2
+def test_what_is_set_between_fits_counts(data, ridge):
+    copy = clone(ridge).set_params(estimator__fit_intercept=False, n_iter=4)
+    assert not hasattr(copy, "cv_results_")
+    copy.fit(*data)
+    assert copy.best_estimator_.fit_intercept is False
+    assert len(copy.cv_results_["params"]) == 4

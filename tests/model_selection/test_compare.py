@@ -299,14 +299,14 @@ def test_the_table_says_how_it_was_made(pictures):
     assert next(line for line in lines if line.startswith("ridge")).endswith("reference")
     assert lines[5:] == [
         "Test: corrected resampled t-test; ± is one standard error.",
-        "Folds: StratifiedScoreKFold(n_splits=3) shuffled, 3 folds, 60 pictures to train on and "
+        "Folds: StratifiedScoreKFold(n_splits=3) shuffled, 3 folds, 60 images to train on and "
         "30 to test; random_state=5.",
         "Adjusted by Holm's procedure for 2 tests: each model with ridge.",
     ]
     assert repr(found) == "<Comparison of 3 models; print it to see it>"
     found = compare(MODELS, X, y, cv=KFold(3), test="bootstrap", n_resamples=200, random_state=5)
     text = str(found)
-    assert "bootstrap of pictures, 200 resamples" in text
+    assert "bootstrap of images, 200 resamples" in text
     assert "KFold(n_splits=3, random_state=None, shuffle=False), 3 folds" in text
     assert "3 tests: all pairs, as the best was chosen by its score" in text
 

@@ -1,7 +1,0 @@
-"""Where the fuzzer is."""
-
-import sys
-from pathlib import Path
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
