@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state, check_scalar, column_or_1d, indexable
+from sklearn.utils import check_random_state, column_or_1d, indexable
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.metrics._rank import resample_means
@@ -25,6 +26,18 @@ from sklearn_memorability.model_selection._paired import (
 _TEST_NAMES = {"corrected_t": "corrected resampled t-test", "bootstrap": "bootstrap of images"}
 
 
+@validate_params(
+    {
+        "models": [Mapping],
+        "scoring": [str, callable, None],
+        "test": [StrOptions(set(_TEST_NAMES))],
+        "correction": [StrOptions({"holm"}), None],
+        "error_score": [StrOptions({"raise"}), Real],
+        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+        "n_resamples": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
 def compare(
     models: Mapping[str, Any],
     X: Any,
@@ -179,19 +192,16 @@ def compare(
     on and 60 to test; random_state=0.
     Adjusted by Holm's procedure for 3 tests: all pairs, as the best was chosen by its score.
     """
-    names = _check_models(models, baseline)
-    _check_test(test, scoring, correction)
-    if not (error_score == "raise" or isinstance(error_score, Real)):
-        raise ValueError(f"error_score={error_score!r} is neither 'raise' nor a number.")
-    check_scalar(
-        confidence_level,
-        "confidence_level",
-        Real,
-        min_val=0,
-        max_val=1,
-        include_boundaries="neither",
-    )
-    check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
+    names = list(models)
+    if len(names) < 2:
+        raise ValueError(f"models={models!r} has fewer than two models.")
+    if baseline is not None and baseline not in names:
+        raise ValueError(f"baseline={baseline!r} is none of the models, {names}.")
+    if test == "bootstrap" and not (scoring is None or scoring is spearman_scorer):
+        raise ValueError(
+            f"test='bootstrap' is for Spearman's correlation, not for scoring={scoring!r}; "
+            "leave scoring out, or use test='corrected_t'."
+        )
     X, y, groups = indexable(X, y, groups)
     y = check_scores(y)
     seed = _seed(random_state)
@@ -366,31 +376,6 @@ class Comparison:
 
 def _p(value: float) -> str:
     return "<.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _check_models(models: Mapping[str, Any], baseline: str | None) -> list[str]:
-    if not isinstance(models, Mapping) or len(models) < 2:
-        raise ValueError(
-            f"models={models!r} is no mapping from two names or more to an estimator each."
-        )
-    names = list(models)
-    if baseline is not None and baseline not in names:
-        raise ValueError(f"baseline={baseline!r} is none of the models, {names}.")
-    return names
-
-
-def _check_test(test: str, scoring: Any, correction: str | None) -> None:
-    if test not in _TEST_NAMES:
-        raise ValueError(f"test={test!r} is unknown; choose from {tuple(_TEST_NAMES)}.")
-    if correction not in ("holm", None):
-        raise ValueError(f"correction={correction!r} is unknown; choose 'holm' or None.")
-    if test == "bootstrap" and not (scoring is None or scoring is spearman_scorer):
-        raise ValueError(
-            f"test='bootstrap' is for Spearman's correlation, not for scoring={scoring!r}; "
-            "leave scoring out, or use test='corrected_t'."
-        )
-    if isinstance(scoring, list | tuple | set | dict):
-        raise ValueError(f"scoring={scoring!r} has several scores; models are compared by one.")
 
 
 def _seed(random_state: Any) -> int:

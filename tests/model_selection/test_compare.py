@@ -24,7 +24,7 @@ MODELS = {"neighbours": KNeighborsRegressor(), "ridge": Ridge(), "strong": Ridge
 
 
 class Failing(RegressorMixin, BaseEstimator):
-    """Fails where a picture is in training."""
+    """Fails where a image is in training."""
 
     def __init__(self, row=0.0):
         self.row = row
@@ -40,15 +40,15 @@ class Failing(RegressorMixin, BaseEstimator):
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    chance = np.random.default_rng(0)
-    X = chance.normal(size=(90, 4))
-    y = (X.sum(axis=1) + 2 * chance.normal(size=90)).round(1)
+def images():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 4))
+    y = (X.sum(axis=1) + 2 * rng.normal(size=90)).round(1)
     return X, y
 
 
-def test_t_test_figures_are_those_by_hand(pictures):
-    X, y = pictures
+def test_t_test_figures_are_those_by_hand(images):
+    X, y = images
     cv = KFold(6, shuffle=True, random_state=1)
     found = compare(MODELS, X, y, cv=cv, baseline="ridge", confidence_level=0.9)
     scores = {
@@ -82,8 +82,8 @@ def test_t_test_figures_are_those_by_hand(pictures):
     assert adjusted[large] == pytest.approx(max(adjusted[small], p_values[large]))
 
 
-def test_against_the_best_all_pairs_are_adjusted_for(pictures):
-    X, y = pictures
+def test_against_the_best_all_pairs_are_adjusted_for(images):
+    X, y = images
     found = compare(MODELS, X, y, cv=5, random_state=0)
     assert found.n_tests == 3
     assert [row["score"] for row in found.rows] == sorted(
@@ -105,8 +105,8 @@ def test_against_the_best_all_pairs_are_adjusted_for(pictures):
             assert row["p_adjusted"] == pytest.approx(low)
 
 
-def test_bootstrap_intervals_are_spearman_interval_s_and_differences_paired(pictures):
-    X, y = pictures
+def test_bootstrap_intervals_are_spearman_interval_s_and_differences_paired(images):
+    X, y = images
     cv = StratifiedScoreKFold(3)
     found = compare(
         MODELS, X, y, cv=cv, test="bootstrap", baseline="ridge", n_resamples=3000, random_state=0
@@ -116,9 +116,9 @@ def test_bootstrap_intervals_are_spearman_interval_s_and_differences_paired(pict
         folds[test] = i
         for name, model in MODELS.items():
             predicted[name][test] = model.fit(X[train], y[train]).predict(X[test])
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     draws = [
-        np.concatenate([chance.choice(np.flatnonzero(folds == i), 30) for i in range(3)])
+        np.concatenate([rng.choice(np.flatnonzero(folds == i), 30) for i in range(3)])
         for _ in range(400)
     ]
 
@@ -151,8 +151,8 @@ def test_bootstrap_intervals_are_spearman_interval_s_and_differences_paired(pict
         assert by_name[name]["standard_error"] == pytest.approx((high - low) / 3.92, rel=0.1)
 
 
-def test_a_model_and_its_copy_do_not_differ(pictures):
-    X, y = pictures
+def test_a_model_and_its_copy_do_not_differ(images):
+    X, y = images
     for test in ("corrected_t", "bootstrap"):
         found = compare({"a": Ridge(), "b": Ridge()}, X, y, cv=3, test=test, random_state=0)
         assert [row["model"] for row in found.rows] == ["a", "b"]
@@ -160,14 +160,12 @@ def test_a_model_and_its_copy_do_not_differ(pictures):
         assert found.rows[1]["p_value"] == found.rows[1]["p_adjusted"] == 1
 
 
-def test_folds_by_default_are_three_shuffled_rounds_by_score(pictures):
-    X, y = pictures
+def test_folds_by_default_are_three_shuffled_rounds_by_score(images):
+    X, y = images
     found = compare({"a": Ridge(), "b": DummyRegressor()}, X, y, scoring="r2", random_state=3)
-    chance = np.random.RandomState(3)
+    rng = np.random.RandomState(3)
     expected = [
-        cross_val_score(
-            Ridge(), X, y, cv=StratifiedScoreKFold(5, shuffle=True, random_state=chance)
-        )
+        cross_val_score(Ridge(), X, y, cv=StratifiedScoreKFold(5, shuffle=True, random_state=rng))
         for _ in range(3)
     ]
     assert found.fold_scores["a"] == pytest.approx(np.concatenate(expected))
@@ -175,8 +173,8 @@ def test_folds_by_default_are_three_shuffled_rounds_by_score(pictures):
     assert "shuffled 3 times, 15 folds" in found.folds
 
 
-def test_groups_are_never_split_by_default(pictures):
-    X, y = pictures
+def test_groups_are_never_split_by_default(images):
+    X, y = images
     groups = np.array([f"object {i // 3}" for i in range(90)])
     seen = make_pipeline(FunctionTransformer(), Ridge())
     found = compare({"a": seen, "b": Ridge(alpha=5)}, X, y, groups=groups, cv=4, random_state=0)
@@ -185,9 +183,9 @@ def test_groups_are_never_split_by_default(pictures):
     assert found.fold_scores["a"] == pytest.approx(expected)
 
 
-def test_bootstrap_draws_groups_together(pictures):
-    X, y = pictures
-    # Each picture three times: singly drawn, they would look like three times as many.
+def test_bootstrap_draws_groups_together(images):
+    X, y = images
+    # Each image three times: singly drawn, they would look like three times as many.
     X, y, groups = np.repeat(X, 3, axis=0), np.repeat(y, 3), np.repeat(np.arange(90), 3)
     cv = list(GroupKFold(3).split(X, y, groups))
     arguments = {"cv": cv, "test": "bootstrap", "random_state": 0}
@@ -198,8 +196,8 @@ def test_bootstrap_draws_groups_together(pictures):
         assert ratio == pytest.approx(np.sqrt(3), rel=0.15)
 
 
-def test_one_split_in_two_parts_is_for_the_bootstrap(pictures):
-    X, y = pictures
+def test_one_split_in_two_parts_is_for_the_bootstrap(images):
+    X, y = images
     split = [(np.arange(60), np.arange(60, 90))]
     with pytest.raises(ValueError, match=r"cv gives one fold.*test='bootstrap' takes one"):
         compare(MODELS, X, y, cv=split)
@@ -211,8 +209,8 @@ def test_one_split_in_two_parts_is_for_the_bootstrap(pictures):
 
 
 @pytest.mark.parametrize(("test", "backend"), [("corrected_t", "threading"), ("bootstrap", "loky")])
-def test_jobs_change_nothing_and_the_seed_shown_repeats_the_result(pictures, test, backend):
-    X, y = pictures
+def test_jobs_change_nothing_and_the_seed_shown_repeats_the_result(images, test, backend):
+    X, y = images
     with parallel_config(backend):
         first = compare(MODELS, X, y, cv=3, test=test, n_jobs=2)
     again = compare(MODELS, X, y, cv=3, test=test, random_state=first.random_state)
@@ -220,8 +218,8 @@ def test_jobs_change_nothing_and_the_seed_shown_repeats_the_result(pictures, tes
     assert compare(MODELS, X, y, cv=3, test=test, random_state=7).rows != first.rows
 
 
-def test_failing_model_is_named(pictures):
-    X, y = pictures
+def test_failing_model_is_named(images):
+    X, y = images
     models = {"ridge": Ridge(), "fails": Failing(row=X[0, 0])}
     with pytest.raises(RuntimeError, match=r"can't be trained") as raised:
         compare(models, X, y, cv=KFold(3))
@@ -229,8 +227,8 @@ def test_failing_model_is_named(pictures):
 
 
 @pytest.mark.parametrize("test", ["corrected_t", "bootstrap"])
-def test_failed_model_is_left_out_of_the_tests_and_listed_last(pictures, test):
-    X, y = pictures
+def test_failed_model_is_left_out_of_the_tests_and_listed_last(images, test):
+    X, y = images
     models = {"fails": Failing(row=X[0, 0]), **MODELS}
     with pytest.warns(
         FitFailedWarning, match=r"2 of 12 fits failed.*\nModel 'fails'.*RuntimeError"
@@ -249,8 +247,8 @@ def test_failed_model_is_left_out_of_the_tests_and_listed_last(pictures, test):
         compare(models, X, y, cv=KFold(3), test=test, error_score=np.nan, baseline="fails")
 
 
-def test_a_failed_fold_may_count_as_a_number(pictures):
-    X, y = pictures
+def test_a_failed_fold_may_count_as_a_number(images):
+    X, y = images
     models = {"fails": Failing(row=X[0, 0]), "ridge": Ridge()}
     with pytest.warns(FitFailedWarning):
         found = compare(models, X, y, cv=KFold(3), error_score=0.0)
@@ -258,8 +256,8 @@ def test_a_failed_fold_may_count_as_a_number(pictures):
     assert np.isfinite(found.rows[1]["p_value"])
 
 
-def test_params_go_to_fit_or_where_routing_sends_them(pictures):
-    X, y = pictures
+def test_params_go_to_fit_or_where_routing_sends_them(images):
+    X, y = images
     weights = np.linspace(0.1, 2, 90)
     models = {"a": Ridge(), "b": Ridge(alpha=100)}
     cv = KFold(3)
@@ -277,8 +275,8 @@ def test_params_go_to_fit_or_where_routing_sends_them(pictures):
         assert found.fold_scores["a"] == pytest.approx(expected)
 
 
-def test_models_given_are_not_fitted_and_pictures_may_be_a_list(pictures):
-    X, y = pictures
+def test_models_given_are_not_fitted_and_images_may_be_a_list(images):
+    X, y = images
     models = {
         name: make_pipeline(FunctionTransformer(np.array), Ridge(alpha=alpha))
         for name, alpha in (("a", 1), ("b", 100))
@@ -289,8 +287,8 @@ def test_models_given_are_not_fitted_and_pictures_may_be_a_list(pictures):
     assert not hasattr(models["a"][-1], "coef_")
 
 
-def test_the_table_says_how_it_was_made(pictures):
-    X, y = pictures
+def test_the_table_says_how_it_was_made(images):
+    X, y = images
     found = compare(MODELS, X, y, cv=3, random_state=5, baseline="ridge")
     lines = str(found).splitlines()
     assert lines[0].split() == [
@@ -311,8 +309,8 @@ def test_the_table_says_how_it_was_made(pictures):
     assert "3 tests: all pairs, as the best was chosen by its score" in text
 
 
-def test_rows_become_a_frame(pictures, monkeypatch):
-    X, y = pictures
+def test_rows_become_a_frame(images, monkeypatch):
+    X, y = images
     found = compare(MODELS, X, y, cv=3, random_state=0)
     frame = found.to_frame()
     assert frame["model"].tolist() == [row["model"] for row in found.rows]
@@ -325,24 +323,24 @@ def test_rows_become_a_frame(pictures, monkeypatch):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"models": {"a": Ridge()}}, "no mapping from two names or more"),
-        ({"models": [Ridge(), Ridge()]}, "no mapping from two names or more"),
+        ({"models": {"a": Ridge()}}, "fewer than two models"),
+        ({"models": [Ridge(), Ridge()]}, "The 'models' parameter of compare"),
         ({"baseline": "c"}, "baseline='c' is none of the models"),
-        ({"test": "t"}, "test='t' is unknown"),
-        ({"correction": "bonferroni"}, "correction='bonferroni' is unknown"),
+        ({"test": "t"}, "The 'test' parameter of compare"),
+        ({"correction": "bonferroni"}, "The 'correction' parameter of compare"),
         ({"test": "bootstrap", "scoring": "r2"}, "is for Spearman's correlation"),
-        ({"scoring": ["r2"]}, "models are compared by one"),
-        ({"error_score": "ignore"}, "error_score='ignore' is neither"),
-        ({"confidence_level": 95.0}, "confidence_level == 95.0"),
-        ({"n_resamples": 0}, "n_resamples == 0"),
+        ({"scoring": ["r2"]}, "The 'scoring' parameter of compare"),
+        ({"error_score": "ignore"}, "The 'error_score' parameter of compare"),
+        ({"confidence_level": 95.0}, "The 'confidence_level' parameter of compare"),
+        ({"n_resamples": 0}, "The 'n_resamples' parameter of compare"),
         ({"cv": 1}, "n_splits=2 or more"),
         ({"y": np.ones(3)}, "inconsistent numbers of samples"),
         ({"y": np.where(np.arange(90) == 7, np.nan, 0.5)}, "Input y contains NaN"),
         ({"groups": np.ones(3)}, "inconsistent numbers of samples"),
     ],
 )
-def test_bad_arguments_are_refused(pictures, changed, message):
-    X, y = pictures
+def test_bad_arguments_are_refused(images, changed, message):
+    X, y = images
     arguments = {"models": {"a": Ridge(), "b": Ridge()}, "X": X, "y": y, **changed}
     with pytest.raises(ValueError, match=message):
         compare(arguments.pop("models"), arguments.pop("X"), arguments.pop("y"), **arguments)
