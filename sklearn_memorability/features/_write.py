@@ -20,7 +20,6 @@ from sklearn_memorability.features._write_zarr import ZarrStore
 from sklearn_memorability.images import ImageContent, ImageReadError
 
 _SUFFIXES = (".npy", ".zarr")
-_LISTED = 20
 
 
 def write_features(
@@ -211,19 +210,10 @@ def _starts(n_rows: int, chunk_rows: Any, part: tuple[int, int] | None) -> list[
 def _warn(X: Any, unreadable: list[int]) -> None:
     if not unreadable:
         return
-    listed = []
-    for row in sorted(unreadable)[:_LISTED]:
-        reason = f"Image in row {row}"
+    errors = []
+    for row in sorted(unreadable):
         try:
             ImageContent(next(iter(sliced(X, slice(row, row + 1)))), row=row).picture()
         except ImageReadError as error:
-            reason = str(error)
-        listed.append(reason)
-    if len(unreadable) > _LISTED:
-        listed.append(f"and {len(unreadable) - _LISTED} more.")
-    warnings.warn(
-        f"{len(unreadable)} image(s) could not be read; their rows are NaN:\n  "
-        + "\n  ".join(listed),
-        UnreadableImagesWarning,
-        stacklevel=3,
-    )
+            errors.append(error)
+    warnings.warn(UnreadableImagesWarning(errors), stacklevel=3)
