@@ -160,17 +160,17 @@ def fit(
     for transformer in image_transformers(model):
         transformer.set_params(cache=None, on_error="raise", verbose=0)
     save(model, output)
-    mean = float(np.mean(folds)) if folds else None
-    error_of_mean = float(np.std(folds, ddof=1) / np.sqrt(len(folds))) if folds else None
+    if folds:
+        mean, error_of_mean = np.mean(folds), np.std(folds, ddof=1) / np.sqrt(len(folds))
     if json:
         document = {
             "model": str(output),
             "kind": kind.value,
             "n_images": len(y),
             "n_failed": len(errors),
-            "folds": [_finite(fold) for fold in folds] or None,
-            "spearman": _finite(mean),
-            "standard_error": _finite(error_of_mean),
+            "folds": [number(fold) for fold in folds] or None,
+            "spearman": number(mean) if folds else None,
+            "standard_error": number(error_of_mean) if folds else None,
         }
         emit(as_json(document))
     elif folds:
@@ -251,7 +251,3 @@ def _write(
         for image, row, reason in zip(images, rows.tolist(), reasons, strict=True)
     ]
     write_table(output, ["image", *names, "error"], table)
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or value - value != 0 else float(value)

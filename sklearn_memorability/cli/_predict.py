@@ -1,6 +1,5 @@
 """``predict``, ``evaluate`` and ``report``: what a model says of images."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -157,10 +156,10 @@ def evaluate(
     if json:
         document = {
             "model": model,
-            "spearman": _finite(spearman),
-            "interval": [_finite(low), _finite(high)],
-            "mse": mse,
-            "bias": bias,
+            "spearman": number(spearman),
+            "interval": [number(low), number(high)],
+            "mse": number(mse),
+            "bias": number(bias),
             "n_images": len(true),
             "n_failed": len(failures),
         }
@@ -286,10 +285,6 @@ def _with_scores(
         n_left = len(images) - len(pairs)
         say(f"{n_left} of {len(images)} images are not in {scores} and left out.", "warning")
     return [image for image, _ in pairs], [score for _, score in pairs]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _count(n: int) -> str:

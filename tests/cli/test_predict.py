@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import sys
 
@@ -231,11 +230,3 @@ def test_scores_outside_the_models_range_are_refused(run, evaluated, own_set, tm
     assert "1.5 in row 24" in done.err
     assert "--score-range" in done.err
     assert run(*arguments, "--score-range", "0", "2").code == 0
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such links")
-def test_an_output_that_is_a_link_stays_one(run, model_file, folder):
-    (folder / "link.csv").symlink_to("scores.csv")
-    assert run("predict", "china.jpg", "-m", model_file, "-o", "link.csv").code == 0
-    assert (folder / "link.csv").is_symlink()
-    assert (folder / "scores.csv").is_file()
