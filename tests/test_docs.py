@@ -97,15 +97,12 @@ def test_the_guide_to_the_tables_runs_as_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / "experiments.md").read_text(encoding="utf-8")
     blocks = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    names = {"__name__": "guide"}
-    for block in blocks:
-        exec(compile(block, "experiments.md", "exec"), names)
+    (block,) = blocks
+    exec(compile(block, "experiments.md", "exec"), {"__name__": "guide"})
     printed = capsys.readouterr().out
-    assert printed.startswith("Table 1: pictures of your own")
+    assert printed.startswith("Table 1: images of your own")
     # The same figures as in the README, which come from another program.
     assert "| CNN                 | SVR            | 0.64          | 0.078 ± 0.032" in printed
     found = re.search(r"\| CNN +\| MLP, 4 classes \| 0\.65 +\| (\S+) ± (\S+)", printed)
     # Another version of PyTorch sums in another order.
     assert [float(number) for number in found.groups()] == pytest.approx([-0.011, 0.039], abs=2e-3)
-    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")

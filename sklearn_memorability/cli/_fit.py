@@ -191,22 +191,27 @@ def _make_model(
     settings: dict[str, Any],
 ) -> Any:
     """Return the Pipeline from images to scores that the options ask for."""
-    from sklearn_memorability import pipelines
     from sklearn_memorability.cli._inputs import make_transformer
+    from sklearn_memorability.pipelines import (
+        mlp_regressor,
+        recommended_regressor,
+        svr_regressor,
+        two_branch_regressor,
+    )
 
     if kind is options.Kind.TWO_BRANCH:
         embedding = embedding or "flickr8k"
     features = make_transformer(backbone, embedding, **settings)
     if kind is options.Kind.SVR:
-        return pipelines.svr_regressor(features)
+        return svr_regressor(features)
     shared: dict[str, Any] = {"score_range": score_range, "random_state": seed}
     if kind is options.Kind.TWO_BRANCH:
         # One transformer, or a union of two, gives the columns of the branches in order.
-        model = pipelines.two_branch_regressor(embedding=embedding, **shared)
+        model = two_branch_regressor(embedding=embedding, **shared)
         return model.set_params(features=features)
     if kind is options.Kind.PAPER:
-        return pipelines.mlp_regressor(features, **shared)
-    return pipelines.recommended_regressor(features, **shared)
+        return mlp_regressor(features, **shared)
+    return recommended_regressor(features, **shared)
 
 
 def _splitter(cv: int, data: Any, seed: int) -> Any:

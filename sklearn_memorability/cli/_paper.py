@@ -1,6 +1,7 @@
 """``tables``: the paper's Tables 1 to 3."""
 
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -232,7 +233,7 @@ def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any
 
 def _load_set(text: str, names: list[str]) -> tuple[str, Any]:
     """Return the name of a set, and its images with scores, or the reason why it is missing."""
-    from sklearn_memorability import datasets
+    datasets = import_module("sklearn_memorability.datasets")
 
     name, has_folder, folder = text.partition("=")
     if name not in names:

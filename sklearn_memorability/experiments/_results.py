@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_memorability._utils._files import write_whole
-from sklearn_memorability.metrics import spearman_interval, spearman_score, split_half_consistency
+from sklearn_memorability.metrics import spearman_interval, split_half_consistency
+from sklearn_memorability.metrics._rank import rank_correlation
 
 # The paper prints two digits; squared errors of scores in (0, 1) need four.
 _DIGITS = {"paper": 2, "mse": 4}
@@ -172,7 +173,7 @@ def measure(
     ceiling: float | None,
 ) -> dict[str, Any]:
     """Return the columns of a ResultTable for the (true, predicted) scores of each fold."""
-    by_fold = [spearman_score(true, predicted) for true, predicted in folds]
+    by_fold = [rank_correlation(true, predicted) for true, predicted in folds]
     true, predicted = (np.concatenate(side) for side in zip(*folds, strict=True))
     mean = float(np.mean(by_fold))
     error = float(np.std(by_fold, ddof=1) / np.sqrt(len(folds))) if len(folds) > 1 else None

@@ -207,8 +207,6 @@ def test_nested_rows_are_kept_and_a_damaged_file_is_computed_again(data, tmp_pat
     assert sorted((tmp_path / "predictions").iterdir()) == kept
 
 
-# Two images have two features, and predictions for the same images are the same.
-@pytest.mark.filterwarnings("ignore:The prediction is constant")
 def test_features_of_transformers_are_kept_in_the_folder(tmp_path, photographs):
     from sklearn_memorability.features import FeatureCache, ImageFeatures
 
