@@ -63,46 +63,34 @@ def main() -> None:
         "IC": (ic, None),
         "CNN + IC": (np.hstack([cnn, ic]), (cnn.shape[1], ic.shape[1])),
     }
-    found: dict[tuple[str, str], np.ndarray] = {}
+    folds = [
+        split
+        for repeat in range(arguments.repeats)
+        for split in GroupKFold(5, shuffle=True, random_state=repeat).split(cnn, y, groups)
+    ]
+    results: dict[tuple[str, str], np.ndarray] = {}
     figures = []
     for features, (X, branches) in sets.items():
         for name, model in models(branches, arguments.jobs).items():
             scores = []
-            for repeat in range(arguments.repeats):
-                folds = GroupKFold(5, shuffle=True, random_state=repeat)
-                for train, test in folds.split(X, y, groups):
-                    fit_groups = {"groups": groups[train]} if name == "SVR" else {}
-                    fitted = clone(model).fit(X[train], y[train], **fit_groups)
-                    scores.append(spearman_score(y[test], fitted.predict(X[test])))
-            found[features, name] = np.array(scores).reshape(arguments.repeats, 5)
-            mean, error = _mean_and_error(found[features, name])
-            figures.append(_figure(features, name, found))
+            for train, test in folds:
+                fit_groups = {"groups": groups[train]} if name == "SVR" else {}
+                fitted = clone(model).fit(X[train], y[train], **fit_groups)
+                scores.append(spearman_score(y[test], fitted.predict(X[test])))
+            results[features, name] = np.array(scores).reshape(arguments.repeats, 5)
+            mean, error = mean_and_error(results[features, name])
             line = f"{features:10s} {name:16s} {mean:.3f} +- {error:.3f}"
             if features != "CNN":
-                more, its_error = _mean_and_error(found[features, name] - found["CNN", name])
+                more, its_error = mean_and_error(results[features, name] - results["CNN", name])
                 line += f"   minus CNN {more:+.3f} +- {its_error:.3f}"
             print(line, flush=True)
+            title = f"{features}: {name}"
+            figures.append(Figure(title, mean, "higher", "Spearman", spread=error, compared="ours"))
     write_figures(arguments.json, figures)
 
 
-def _figure(features: str, name: str, found: dict[tuple[str, str], np.ndarray]) -> Figure:
-    """Return one row as a figure: beside the SVR, the SVR beside its CNN row."""
-    mean, error = _mean_and_error(found[features, name])
-    peer = (features, "SVR") if name != "SVR" else ("CNN", "SVR")
-    alone = peer == (features, name)
-    return Figure(
-        f"{features}: {name}",
-        mean,
-        "higher",
-        "Spearman",
-        peer=None if alone else float(found[peer].mean()),
-        peer_name=None if alone else f"{peer[1]}, {peer[0]}",
-        spread=error,
-        compared="ours",
-    )
-
-
-def _mean_and_error(scores: np.ndarray) -> tuple[float, float]:
+def mean_and_error(scores: np.ndarray) -> tuple[float, float]:
+    """Return the mean, and the standard error of the five folds of a repetition, averaged."""
     errors = scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
     return float(scores.mean()), float(errors.mean())
 

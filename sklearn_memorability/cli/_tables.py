@@ -1,14 +1,14 @@
-"""Tables in files: CSV, JSON and Parquet, whole or not there."""
+"""Tables in files: CSV, JSON and Parquet."""
 
 import csv
 import io
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from sklearn_memorability._utils._files import whole_file, write_whole
 from sklearn_memorability.cli._console import as_json
 
 Row = Sequence[Any]
@@ -18,24 +18,7 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def check_output(path: Path | None, suffixes: Sequence[str], force: bool) -> None:
-    """Check, before any work is done, that a file can be written.
-
-    Parameters
-    ----------
-    path : pathlib.Path or None
-        The file.
-    suffixes : sequence of str
-        How its name may end.
-    force : bool
-        Whether it may be there already.
-
-    Raises
-    ------
-    ValueError
-        If it can't.
-    ImportError
-        If that needs a package that is not installed.
-    """
+    """Check, before any work is done, that a file may and can be written."""
     if path is None:
         return
     reason = None
@@ -48,9 +31,9 @@ def check_output(path: Path | None, suffixes: Sequence[str], force: bool) -> Non
     elif path.exists() and not force:
         reason = "it exists; --force overwrites it."
     if reason is not None:
-        raise ValueError(f"--output {path}: {reason}")
+        raise typer.BadParameter(f"{path}: {reason}", param_hint="--output")
     if path.suffix.lower() == ".parquet":
-        _parquet()
+        _parquet_writer()
 
 
 def number(value: float) -> float | None:
@@ -59,16 +42,15 @@ def number(value: float) -> float | None:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return rows as CSV; what is None is empty.
+    """Return rows as CSV; None is an empty cell.
 
-    Names that a spreadsheet would take for formulas have ``./`` in front, which names the
-    same file.
+    Names that a spreadsheet would take for formulas get ``./`` in front: the same file.
     """
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
-        cells = [_not_a_formula(cell) if isinstance(cell, str) else cell for cell in row]
+        cells = [f"./{x}" if isinstance(x, str) and x.startswith(_FORMULAS) else x for x in row]
         # Readers take a carriage return for the end of a row, and csv doesn't quote it.
         has_return = any(isinstance(cell, str) and "\r" in cell for cell in cells)
         (quoted if has_return else plain).writerow(cells)
@@ -76,68 +58,32 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write a table as what the file's name ends in.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Ends in ``.csv``, ``.json`` (a list with an object a row) or ``.parquet``.
-    header : sequence of str
-        The columns' names; one is ``"image"``.
-    rows : sequence of sequence
-        The rows.
-    """
+    """Write a table as CSV, JSON (a list of objects) or Parquet, by the file's ending."""
     suffix = path.suffix.lower()
-    with whole_file(path) as part:
-        if suffix == ".parquet":
-            _parquet()(_columns(header, rows), part)
-        elif suffix == ".json":
-            records = [dict(zip(header, row, strict=True)) for row in rows]
-            part.write_text(as_json(records), encoding="utf-8")
-        else:
-            text = csv_text([header, *rows])
-            part.write_bytes(text.encode("utf-8", "surrogateescape"))
+    if suffix == ".parquet":
+        columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+        # Names of files may have bytes that are not UTF-8, which Parquet can't hold.
+        names = [name.encode("utf-8", "backslashreplace").decode() for name in columns["image"]]
+        with whole_file(path) as draft:
+            _parquet_writer()({**columns, "image": names}, draft)
+    elif suffix == ".json":
+        write_whole(path, as_json([dict(zip(header, row, strict=True)) for row in rows]))
+    else:
+        write_whole(path, csv_text([header, *rows]).encode("utf-8", "surrogateescape"))
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield another name to write to; the file gets its own once it is finished."""
-    # What a link leads to is replaced, not the link.
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+def _parquet_writer() -> Callable[[dict[str, list[Any]], Path], object]:
+    """Return what writes columns to a file in Parquet: pyarrow, else polars."""
     try:
-        yield part
-        os.replace(part, target)
-    except OSError as error:
-        # What fails while it writes doesn't say to which file.
-        error.filename = os.fspath(path)
-        raise
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _not_a_formula(text: str) -> str:
-    return f"./{text}" if text.startswith(_FORMULAS) else text
-
-
-def _columns(header: Sequence[str], rows: Sequence[Row]) -> dict[str, list[Any]]:
-    columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
-    # Names of files may have bytes that are no UTF-8, which Parquet can't hold.
-    images = [name.encode("utf-8", "backslashreplace").decode() for name in columns["image"]]
-    return {**columns, "image": images}
-
-
-def _parquet() -> Callable[[dict[str, list[Any]], Path], object]:
-    """Return what writes columns to a file in Parquet."""
-    try:
-        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+        import pyarrow
+        from pyarrow import parquet
     except ImportError:
         try:
-            polars = import_module("polars")
+            import polars
         except ImportError as error:
             raise ImportError(
                 "Files in Parquet need the package pyarrow (or polars): pip install pyarrow, or "
                 "let the file's name end in .csv."
             ) from error
         return lambda columns, path: polars.DataFrame(columns).write_parquet(path)
-    return lambda columns, path: parquet.write_table(arrow.table(columns), path)
+    return lambda columns, path: parquet.write_table(pyarrow.table(columns), path)

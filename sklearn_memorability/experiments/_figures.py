@@ -1,10 +1,10 @@
-"""Figures 3 and 4: pictures with their scores, and examples of each set."""
+"""Figures 3 and 4: images with their scores, and examples of each set."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from sklearn_memorability.experiments._data import as_pictures
-from sklearn_memorability.experiments._result_table import ResultTable
+from sklearn_memorability.experiments._data import as_image_set
+from sklearn_memorability.experiments._results import ResultTable
 from sklearn_memorability.inspection import ImageGridDisplay
 
 
@@ -17,7 +17,7 @@ def figure3(
     n_images: int = 6,
     normalize: bool = True,
 ) -> ImageGridDisplay:
-    """Show most and least memorable test pictures with true and predicted scores.
+    """Show most and least memorable test images with true and predicted scores.
 
     Figure 3 of Squalli-Houssaini et al. (2018).
 
@@ -33,7 +33,7 @@ def figure3(
     fold : int, default=1
         Of which fold, from 1.
     n_images : int, default=6
-        How many pictures a line.
+        How many images a line.
     normalize : bool, default=True
         Whether predictions are scaled to 0..1 by the least and the largest of the fold,
         as in the paper's figure.
@@ -66,11 +66,11 @@ def figure3(
     by_fold = table.predictions[row]
     if not 1 <= fold <= len(by_fold):
         raise ValueError(f"fold is {fold}; the table has folds 1 to {len(by_fold)}.")
-    pictures = as_pictures(data)
+    images = as_image_set(data)
     test, predicted = by_fold[fold - 1]
     return ImageGridDisplay.from_predictions(
-        [pictures["images"][i] for i in test],
-        pictures["target"][test],
+        [images["images"][i] for i in test],
+        images["target"][test],
         predicted,
         n_images=n_images,
         normalize=normalize,
@@ -80,7 +80,7 @@ def figure3(
 def figure4(
     sets: Mapping[str, Any], *, n_images: int = 5, random_state: int = 0
 ) -> ImageGridDisplay:
-    """Show examples of several sets of pictures, a line each.
+    """Show examples of several sets of images, a line each.
 
     Figure 4 of Squalli-Houssaini et al. (2018).
 
@@ -89,7 +89,7 @@ def figure4(
     sets : mapping of str to Bunch, tuple or str
         As in :func:`table2` and :func:`table3`; those that are missing are left out.
     n_images : int, default=5
-        How many pictures a line.
+        How many images a line.
     random_state : int, default=0
         Seeds the choice where a set has no scores to choose by.
 
@@ -111,10 +111,10 @@ def figure4(
     ['Isola']
     """
     given = {
-        name: as_pictures(data, f"the set {name!r}")
+        name: as_image_set(data, f"the set {name!r}")
         for name, data in sets.items()
         if not isinstance(data, str)
     }
     if not given:
-        raise ValueError("sets holds no set of pictures.")
+        raise ValueError("sets holds no set of images.")
     return ImageGridDisplay.from_sets(given, n_images=n_images, random_state=random_state)

@@ -1,30 +1,36 @@
-"""Table 1: features and models on one set of pictures, fold by fold."""
+"""Table 1: features and models on one set of images, fold by fold."""
 
+import io
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
-from sklearn_memorability._fingerprint import fingerprint
-from sklearn_memorability._utils._fingerprint import fingerprint as identity
-from sklearn_memorability.experiments._data import Study, as_study
-from sklearn_memorability.experiments._features import Features, compute_features
-from sklearn_memorability.experiments._measures import human_ceiling, measure
-from sklearn_memorability.experiments._models import row_estimators
+from sklearn_memorability._utils._files import write_whole
+from sklearn_memorability._utils._fingerprint import fingerprint
+from sklearn_memorability.experiments._data import Features, compute_features, with_folds
 from sklearn_memorability.experiments._published import (
     LAMEM_CONSISTENCY,
     MEMNET,
     TABLE_1,
     FitRow,
 )
-from sklearn_memorability.experiments._result_table import ResultTable, library_versions
-from sklearn_memorability.experiments._runs import Runs
+from sklearn_memorability.experiments._results import (
+    ResultTable,
+    human_ceiling,
+    library_versions,
+    measure,
+)
+from sklearn_memorability.metrics import spearman_scorer
+from sklearn_memorability.pipelines import mlp_regressor, search_space, svr_regressor
 
 _SHOWN = {
     "features": "features",
@@ -36,16 +42,7 @@ _SHOWN = {
     "mse": "MSE",
     "bias": "bias",
 }
-
-
-class _Task(NamedTuple):
-    """A row's fit on a fold."""
-
-    key: str
-    fold: int
-    estimator: Any
-    kinds: list[str] | None  # of features; None gives the pictures themselves
-    fingerprint: str
+_N_DRAWS = 8
 
 
 def table1(
@@ -64,7 +61,7 @@ def table1(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> ResultTable:
-    """Compute the paper's Table 1 on a set of pictures, with models of your own beside it.
+    """Compute the paper's Table 1 on a set of images, with models of your own beside it.
 
     The rows of Table 1 in Squalli-Houssaini et al. (2018): CNN features with an SVR and
     MLPs of two and four classes, IC features with an SVR and an MLP of four classes, both
@@ -74,13 +71,13 @@ def table1(
     Parameters
     ----------
     data : Bunch or tuple
-        Pictures, scores and folds, as :func:`~sklearn_memorability.datasets.load_lamem`
+        Images, scores and folds, as :func:`~sklearn_memorability.datasets.load_lamem`
         and the other loaders return them, or a tuple (images, scores).
     cnn : transformer or array of shape (n_images, n_features), optional
-        From pictures to CNN features, or the features. None is the paper's,
+        From images to CNN features, or the features. None is the paper's,
         ``VGGFeatures()``.
     ic : transformer or array of shape (n_images, n_features), optional
-        From pictures to IC features, or the features. None is ``CaptionEmbedding()``,
+        From images to IC features, or the features. None is ``CaptionEmbedding()``,
         the joint space that comes with the package.
     cv : int, splitter or iterable of (train, test), optional
         The folds. None takes the set's own (LaMem's official ones); a set without any
@@ -90,7 +87,7 @@ def table1(
         ``"cnn-mlp4"``, ``"ic-svr"``, ``"ic-mlp4"``, ``"cnn+ic-mlp4"``. None is all; the
         others are listed without a figure.
     extra : mapping of str to estimator, optional
-        Rows of your own, from their names to estimators that take the pictures
+        Rows of your own, from their names to estimators that take the images
         themselves, such as ``recommended_regressor(ImageFeatures(cache=...))``. An
         estimator without a cache computes its features anew for each fold.
     nested : int, optional
@@ -103,7 +100,7 @@ def table1(
         run goes on when it is called again; ``table1.csv`` and ``table1.md`` are
         written there too. None keeps nothing.
     n_resamples : int, default=1000
-        Bootstrap resamples for the interval of the mean correlation (test pictures are
+        Bootstrap resamples for the interval of the mean correlation (test images are
         redrawn within each fold); 0 leaves it out.
     confidence_level : float, default=0.95
         Its level.
@@ -134,8 +131,8 @@ def table1(
     correlation over the five folds that it reports (section 2.2), which makes its figures
     optimistic; ``nested`` shows what honest choices give.
 
-    The standard error treats the folds as independent, but they share training pictures,
-    so it is a little too small; the interval covers the choice of test pictures alone.
+    The standard error treats the folds as independent, but they share training images,
+    so it is a little too small; the interval covers the choice of test images alone.
 
     Examples
     --------
@@ -153,44 +150,56 @@ def table1(
     """
     if nested is not None and nested < 2:
         raise ValueError(f"nested is {nested}; expected 2 or more inner folds, or None.")
-    study = as_study(data, cv, random_state)
+    data = with_folds(data, cv, random_state)
     extra = dict(extra or {})
-    wanted = _wanted(rows, extra)
-    ceiling, human_note = human_ceiling(study.bunch, random_state)
-    features = compute_features(
-        study,
-        {kind for row in wanted for kind in row.features.split(" + ")},
-        {"CNN": cnn, "IC": ic},
-        None if folder is None else Path(folder, "features.sqlite"),
-        verbose,
+    paper_rows = _choose(rows, extra)
+    kinds = sorted({kind for row in paper_rows for kind in row.features.split(" + ")})
+    given = {"CNN": cnn, "IC": ic}
+    cache = None if folder is None else Path(folder, "features.sqlite")
+    features = compute_features(data.images, {kind: given[kind] for kind in kinds}, cache, verbose)
+    predictions = _predict(
+        data, features, paper_rows, extra, nested, random_state, folder, n_jobs, verbose
     )
-    tasks = _tasks(study, wanted, features, extra, nested, random_state)
-    runs = Runs(None if folder is None else Path(folder, "predictions"))
-    grouped = bool(nested) and study.groups is not None
-    predicted = _predict(study, features, tasks, runs, grouped, n_jobs, verbose)
-
-    table_rows: list[dict[str, Any]] = []
+    ceiling, human_note = human_ceiling(data, random_state)
+    entries: list[dict[str, Any]] = []
     for row in [*TABLE_1, MEMNET, *(FitRow(name, "", name, None) for name in extra)]:
-        entry: dict[str, Any] = row._asdict()
-        if row.key in predicted:
-            pairs = [(study.target[test], found) for test, found in predicted[row.key]]
+        entry = row._asdict()
+        if row.key in predictions:
             entry |= measure(
-                pairs,
+                [(data.target[test], predicted) for test, predicted in predictions[row.key]],
                 n_resamples=n_resamples,
                 confidence_level=confidence_level,
                 random_state=random_state,
                 ceiling=ceiling,
             )
-            entry["n_images"] = sum(len(true) for true, _ in pairs)
-        table_rows.append(entry)
-    notes = _notes(study, wanted, features, nested, confidence_level if n_resamples else None)
+        entries.append(entry)
+    description = (data.get("DESCR") or "").strip()
+    title = description.splitlines()[0] if description else "images of your own"
+    notes = _notes(
+        len(paper_rows),
+        features.sources,
+        nested,
+        len(data.folds),
+        confidence_level if n_resamples else None,
+    )
+    names = [os.path.basename(x) if isinstance(x, str | os.PathLike) else "" for x in data.images]
+    facts = {
+        "random_state": random_state,
+        "n_images": len(np.unique(features.row_of)),
+        "data_hash": fingerprint(names, data.target),
+        "folds_hash": fingerprint(data.folds),
+        **{
+            f"{kind.lower()}_features_hash": fingerprint(matrix)
+            for kind, matrix in features.matrices.items()
+        },
+    }
     table = ResultTable(
-        f"Table 1: {study.title}",
-        table_rows,
+        f"Table 1: {title}",
+        entries,
         _SHOWN,
         [*notes, human_note] if human_note else notes,
-        _facts(study, features, random_state),
-        predicted,
+        facts,
+        predictions,
     )
     if folder is not None:
         table.to_csv(Path(folder, "table1.csv"))
@@ -198,109 +207,152 @@ def table1(
     return table
 
 
-def _wanted(rows: Iterable[str] | None, extra: Mapping[str, Any]) -> list[FitRow]:
-    known = {row.key: row for row in TABLE_1}
+def _choose(rows: Iterable[str] | None, extra: Mapping[str, Any]) -> list[FitRow]:
+    """Return the paper's rows of these names, all for None."""
+    keys = [row.key for row in TABLE_1]
     if isinstance(rows, str):
         raise TypeError(f"rows is the string {rows!r}; give a list of names.")
-    names = list(known) if rows is None else list(rows)
-    unknown = [name for name in names if name not in known]
+    chosen = keys if rows is None else list(rows)
+    unknown = [name for name in chosen if name not in keys]
     if unknown:
-        raise ValueError(f"rows has {unknown}; the paper's rows are {list(known)}.")
-    taken = [name for name in extra if name in known or name == MEMNET.key]
+        raise ValueError(f"rows has {unknown}; the paper's rows are {keys}.")
+    taken = [name for name in extra if name in keys or name == MEMNET.key]
     if taken:
         raise ValueError(f"extra has {taken}, which are the paper's rows; choose other names.")
-    return [row for row in TABLE_1 if row.key in names]
+    return [row for row in TABLE_1 if row.key in chosen]
 
 
-def _tasks(
-    study: Study,
-    wanted: list[FitRow],
-    features: Features,
-    extra: Mapping[str, Any],
-    nested: int | None,
-    random_state: int,
-) -> list[_Task]:
-    hashes = {kind: fingerprint(matrix) for kind, matrix in features.matrices.items()}
-    widths = {kind: matrix.shape[1] for kind, matrix in features.matrices.items()}
-    grouped = bool(nested) and study.groups is not None
-    estimators = row_estimators(wanted, widths, study.score_range, nested, grouped, random_state)
-    # A picture's file counts as another once it is written anew.
-    pictures = identity(study.images) if extra else ""
-    tasks = []
-    for fold, (train, test) in enumerate(study.folds):
-        decides: list[Any] = [library_versions(), study.target[train], train, test]
-        if grouped and study.groups is not None:
-            decides.append(study.groups[train])
-        for row in wanted:
-            kinds = row.features.split(" + ")
-            inputs = [features.row_of, [hashes[kind] for kind in kinds]]
-            known = identity(estimators[row.key], inputs, decides)
-            tasks.append(_Task(row.key, fold, estimators[row.key], kinds, known))
-        for name, estimator in extra.items():
-            tasks.append(_Task(name, fold, estimator, None, identity(estimator, pictures, decides)))
-    return tasks
+def _estimator(
+    row: FitRow, widths: list[int], score_range: tuple[float, float], random_state: int
+) -> Any:
+    """Return the estimator of a row, from features to scores."""
+    if row.model == "SVR":
+        return svr_regressor(cache_size=1000)
+    return mlp_regressor(
+        n_classes=int(row.model.split()[1]),
+        branches=tuple(widths) if len(widths) > 1 else None,
+        score_range=score_range,
+        random_state=random_state,
+    )
+
+
+def _tuned(model: Any, n_features: int, nested: int, grouped: bool, random_state: int) -> Any:
+    """Return a search over a model's parameters by inner folds."""
+    return RandomizedSearchCV(
+        model,
+        search_space(model, n_features=n_features),
+        n_iter=_N_DRAWS,
+        scoring=spearman_scorer,
+        cv=(GroupKFold if grouped else KFold)(nested, shuffle=True, random_state=random_state),
+        random_state=random_state,
+    )
 
 
 def _predict(
-    study: Study,
+    data: Bunch,
     features: Features,
-    tasks: list[_Task],
-    runs: Runs,
-    grouped: bool,
+    paper_rows: list[FitRow],
+    extra: Mapping[str, Any],
+    nested: int | None,
+    random_state: int,
+    folder: str | os.PathLike[str] | None,
     n_jobs: int | None,
     verbose: int,
 ) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return each row's test rows and predictions, fold by fold."""
-    kept = [runs.get(task.key, task.fingerprint) for task in tasks]
-    left = [task for task, predicted in zip(tasks, kept, strict=True) if predicted is None]
-    # Processes are sent the pictures only where a row needs them.
-    bare = study._replace(images=[], bunch=Bunch())
-    made = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_fit_and_predict)(task, bare if task.kinds else study, features, runs, grouped)
-        for task in left
-    )
-    by_row: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for task, found in tqdm(zip(tasks, kept, strict=True), total=len(tasks), disable=not verbose):
-        predicted = next(made) if found is None else found
-        by_row.setdefault(task.key, []).append((study.folds[task.fold][1], predicted))
-    return by_row
+    """Return each row's test rows and predictions, fold by fold.
+
+    With a folder, each prediction is a file there, named by all that decides it; what is
+    there already is not computed again.
+    """
+    hashes = {kind: fingerprint(matrix) for kind, matrix in features.matrices.items()}
+    grouped = bool(nested) and data.groups is not None
+    models: list[tuple[str, Any, Any, Any]] = []
+    for row in paper_rows:
+        kinds = row.features.split(" + ")
+        matrices = tuple(features.matrices[kind] for kind in kinds)
+        widths = [matrix.shape[1] for matrix in matrices]
+        model = _estimator(row, widths, data.score_range, random_state)
+        if nested:
+            model = _tuned(model, sum(widths), nested, grouped, random_state)
+        models.append((row.key, model, matrices, [hashes[kind] for kind in kinds]))
+    # An image's file counts as another one once it is written anew.
+    images_hash = fingerprint(data.images) if extra and folder is not None else ""
+    models += [(name, model, data.images, images_hash) for name, model in extra.items()]
+
+    tasks, tests = [], []
+    for train, test in data.folds:
+        for key, model, X, known_by in models:
+            of_images = key in extra
+            fit_params = {"groups": data.groups[train]} if grouped and not of_images else {}
+            target = data.target[train]
+            file = None
+            if folder is not None:
+                rows = () if of_images else features.row_of
+                # A search's distributions are known by their values in a dict only.
+                settings = (type(model), model.get_params(deep=False))
+                decisive = (settings, known_by, rows, train, test, target, fit_params)
+                name = "".join(c if c.isalnum() or c in "+-" else "_" for c in key)[:60]
+                digits = fingerprint(library_versions(), *decisive)
+                file = Path(folder, "predictions", f"{name}-{digits}.npy")
+            places = (train, test) if of_images else (features.row_of[train], features.row_of[test])
+            tasks.append(delayed(_fit_and_predict)(model, X, target, *places, file, fit_params))
+            tests.append((key, test))
+    predictions: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    predicted = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    for (key, test), found in tqdm(
+        zip(tests, predicted, strict=True), total=len(tests), disable=not verbose
+    ):
+        predictions.setdefault(key, []).append((test, found))
+    return predictions
 
 
 def _fit_and_predict(
-    task: _Task, study: Study, features: Features, runs: Runs, grouped: bool
+    model: Any,
+    X: Any,
+    target: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    file: Path | None,
+    fit_params: dict[str, Any],
 ) -> np.ndarray:
-    train, test = study.folds[task.fold]
-    if task.kinds is None:
-        X: Any = [study.images[i] for i in train]
-        new: Any = [study.images[i] for i in test]
-    else:
-        X, new = features.of(task.kinds, train), features.of(task.kinds, test)
-    named = {}
-    if grouped and task.kinds is not None and study.groups is not None:
-        named["groups"] = study.groups[train]
-    predicted = clone(task.estimator).fit(X, study.target[train], **named).predict(new)
-    predicted = np.asarray(predicted, dtype=np.float64).ravel()
-    # Kept by the process that made it: what is finished survives an interruption.
-    runs.put(task.key, task.fingerprint, predicted)
+    """Fit a model to a fold's training part and predict its test part, or read the file."""
+    if file is not None and file.exists():
+        with suppress(OSError, ValueError, EOFError):  # a damaged file is written again
+            return np.load(file, allow_pickle=False)
+    fitted = clone(model).fit(_rows(X, train), target, **fit_params)
+    predicted = np.asarray(fitted.predict(_rows(X, test)), dtype=np.float64).ravel()
+    if file is not None:
+        content = io.BytesIO()
+        np.save(content, predicted)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, content.getvalue())
     return predicted
 
 
+def _rows(X: Any, rows: np.ndarray) -> Any:
+    """Return these of the images, or rows of the matrices side by side."""
+    if isinstance(X, list):
+        return [X[i] for i in rows]
+    return X[0][rows] if len(X) == 1 else np.hstack([matrix[rows] for matrix in X])
+
+
 def _notes(
-    study: Study,
-    wanted: list[FitRow],
-    features: Features,
+    n_rows: int,
+    sources: dict[str, str],
     nested: int | None,
+    n_folds: int,
     confidence_level: float | None,
 ) -> list[str]:
-    notes = [f"{kind} features: {source}." for kind, source in features.sources.items()]
-    if "CNN" in features.sources and "VGGFeatures" not in features.sources["CNN"]:
+    """Return what the reader of the table has to know."""
+    notes = [f"{kind} features: {source}." for kind, source in sources.items()]
+    if "CNN" in sources and "VGGFeatures" not in sources["CNN"]:
         notes.append("The paper's CNN features are VGG16's last layer before the softmax (4096).")
-    if "IC" in features.sources:
+    if "IC" in sources:
         notes.append(
             "The paper's IC features are the projection of VGG19's features by the embedding that "
             "Kiros et al. (2014) released."
         )
-    if len(wanted) < len(TABLE_1):
+    if n_rows < len(TABLE_1):
         notes.append("Rows of the paper without a figure here were not asked for.")
     notes.append(
         f"{MEMNET.features}: another system; {MEMNET.paper:.2f} is a published constant (Khosla "
@@ -316,28 +368,14 @@ def _notes(
             "nested= chooses by inner folds."
         )
     )
-    if len(study.folds) > 1:
+    if n_folds > 1:
         notes.append(
-            f"Spearman: mean ± standard error over {len(study.folds)} folds, which share training "
-            "pictures, so that the error is a little too small."
+            f"Spearman: mean ± standard error over {n_folds} folds, which share training "
+            "images, so that the error is a little too small."
         )
     if confidence_level is not None:
         notes.append(
-            f"Interval: {confidence_level:.0%}, bootstrap over the test pictures of each fold."
+            f"Interval: {confidence_level:.0%}, bootstrap over the test images of each fold."
         )
     notes.append("Bias: mean of predicted less true scores.")
     return notes
-
-
-def _facts(study: Study, features: Features, random_state: int) -> dict[str, Any]:
-    names = [os.path.basename(x) if isinstance(x, str | os.PathLike) else "" for x in study.images]
-    return {
-        "random_state": random_state,
-        "n_pictures": len(np.unique(features.row_of)),
-        "data_sha256": fingerprint(names, study.target),
-        "folds_sha256": fingerprint(study.folds),
-        **{
-            f"{kind.lower()}_features_sha256": fingerprint(matrix)
-            for kind, matrix in features.matrices.items()
-        },
-    }

@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
-from sklearn_memorability._fingerprint import fingerprint
-from sklearn_memorability.experiments._data import as_pictures
-from sklearn_memorability.experiments._measures import human_ceiling, measure
+from sklearn_memorability._utils._fingerprint import fingerprint
+from sklearn_memorability.experiments._data import as_image_set
 from sklearn_memorability.experiments._published import TABLE_2, TABLE_3, TransferRow
-from sklearn_memorability.experiments._result_table import ResultTable
+from sklearn_memorability.experiments._results import ResultTable, human_ceiling, measure
 
 _SHOWN = {
     "set": "set",
@@ -43,13 +42,13 @@ def table2(
     """Compute the paper's Table 2: a model on memorability sets that it has not seen.
 
     Section 3.2 of Squalli-Houssaini et al. (2018): the model that was fitted to LaMem
-    predicts the pictures of seven other sets, and each set's scores are compared with
+    predicts the images of seven other sets, and each set's scores are compared with
     the predictions by Spearman's correlation.
 
     Parameters
     ----------
     model : estimator
-        Fitted; from pictures to scores, such as
+        Fitted; from images to scores, such as
         ``two_branch_regressor(VGGFeatures(cache=...)).fit(images, scores)``.
     sets : mapping of str to Bunch, tuple or str
         The sets that are at hand: by the paper's names ``"isola"``, ``"bylinskii"`` (or
@@ -94,20 +93,19 @@ def table2(
     >>> from sklearn_memorability.experiments import table2
     >>> from sklearn_memorability.features import ImageFeatures
     >>> from sklearn_memorability.pipelines import svr_regressor
-    >>> pictures, scores = load_sample_images().images, [0.6, 0.8]
-    >>> model = svr_regressor(ImageFeatures()).fit(pictures, scores)
-    >>> table = table2(model, {"Isola": (pictures, scores)}, n_resamples=0)
+    >>> images, scores = load_sample_images().images, [0.6, 0.8]
+    >>> model = svr_regressor(ImageFeatures()).fit(images, scores)
+    >>> table = table2(model, {"Isola": (images, scores)}, n_resamples=0)
     >>> [row["status"] for row in table.rows][:2]
     ['', 'not given']
     """
     return _transfer(
         "Table 2: memorability sets",
-        (TABLE_2, TABLE_3),
         model,
-        sets,
+        _by_row(TABLE_2, TABLE_3, sets),
+        TABLE_2,
         None if folder is None else Path(folder, "table2"),
-        n_resamples,
-        confidence_level,
+        {"n_resamples": n_resamples, "confidence_level": confidence_level},
         random_state,
         verbose,
     )
@@ -131,7 +129,7 @@ def table3(
     Parameters
     ----------
     model : estimator
-        Fitted; from pictures to scores.
+        Fitted; from images to scores.
     sets : mapping of str to Bunch, tuple or str
         As in :func:`table2`, by the names ``"mediaeval"``, ``"flickr"``, ``"gygli1"``,
         ``"gygli2"`` and ``"gygli3"``.
@@ -165,12 +163,11 @@ def table3(
     """
     return _transfer(
         "Table 3: interestingness sets",
-        (TABLE_3, TABLE_2),
         model,
-        sets,
+        _by_row(TABLE_3, TABLE_2, sets),
+        TABLE_3,
         None if folder is None else Path(folder, "table3"),
-        n_resamples,
-        confidence_level,
+        {"n_resamples": n_resamples, "confidence_level": confidence_level},
         random_state,
         verbose,
     )
@@ -178,18 +175,19 @@ def table3(
 
 def _transfer(
     title: str,
-    tables: tuple[tuple[TransferRow, ...], tuple[TransferRow, ...]],
     model: Any,
-    sets: Mapping[str, Any],
+    sets: dict[str, Bunch | str],
+    rows: tuple[TransferRow, ...],
     file: Path | None,
-    n_resamples: int,
-    confidence_level: float,
+    bootstrap: dict[str, Any],
     random_state: int,
     verbose: int,
 ) -> ResultTable:
-    given = _by_row(*tables, sets)
-    further = [name for name in given if name not in {row.key for row in tables[0]}]
-    rows = [*tables[0], *(TransferRow(name, name, (), None, "", None) for name in further)]
+    """Apply a model to sets and write the table; sets of other names stand below the paper's."""
+    # Interestingness is not memorability: its values can't be compared with predictions.
+    left_out = () if rows is TABLE_2 else ("mse", "bias")
+    further = [name for name in sets if name not in {row.key for row in rows}]
+    rows = (*rows, *(TransferRow(name, name, (), None, "", None) for name in further))
     entries: list[dict[str, Any]] = []
     notes: list[str] = []
     facts: dict[str, Any] = {"random_state": random_state}
@@ -204,32 +202,26 @@ def _transfer(
             "status": "not given",
         }
         entries.append(entry)
-        if row.key not in given:
-            continue
-        data = given[row.key]
+        data = sets.get(row.key)
         if isinstance(data, str):
             entry["status"] = f"missing: {data}"
+        if data is None or isinstance(data, str):
             continue
         predicted = np.asarray(model.predict(data["images"]), dtype=np.float64).ravel()
         ceiling, human_note = human_ceiling(data, random_state)
-        measured = measure(
-            [(data["target"], predicted)],
-            n_resamples=n_resamples,
-            confidence_level=confidence_level,
-            random_state=random_state,
-            ceiling=ceiling,
-        )
-        if tables[0] is TABLE_3:
-            measured = {k: v for k, v in measured.items() if k not in ("mse", "bias")}
-        entry |= measured | {"n_images": len(predicted), "status": data.get("rule") or ""}
-        facts[f"{row.key}_sha256"] = fingerprint(data["target"], predicted)
+        pair = (data["target"], predicted)
+        measured = measure([pair], random_state=random_state, ceiling=ceiling, **bootstrap)
+        entry |= {name: value for name, value in measured.items() if name not in left_out}
+        entry["status"] = data.get("rule") or ""
+        facts[f"{row.key}_hash"] = fingerprint(*pair)
         predictions[row.key] = [(np.arange(len(predicted)), predicted)]
         if human_note:
             notes.append(f"{row.name}: {human_note}")
     notes.append("The model was not fitted to any of these sets.")
-    if n_resamples:
-        notes.append(f"Interval: {confidence_level:.0%}, bootstrap over the pictures of each set.")
-    shown = {k: v for k, v in _SHOWN.items() if tables[0] is TABLE_2 or k not in ("mse", "bias")}
+    if bootstrap["n_resamples"]:
+        level = f"{bootstrap['confidence_level']:.0%}"
+        notes.append(f"Interval: {level}, bootstrap over the images of each set.")
+    shown = {name: heading for name, heading in _SHOWN.items() if name not in left_out}
     table = ResultTable(title, entries, shown, notes, facts, predictions)
     if file is not None:
         table.to_csv(file.with_suffix(".csv"))
@@ -240,17 +232,18 @@ def _transfer(
 def _by_row(
     rows: tuple[TransferRow, ...], others: tuple[TransferRow, ...], sets: Mapping[str, Any]
 ) -> dict[str, Bunch | str]:
-    known = {_plain(name): row.key for row in rows for name in (row.key, row.name, *row.also)}
+    """Return the sets by the keys of the paper's rows; other names stay."""
+    keys = {_plain(name): row.key for row in rows for name in (row.key, row.name, *row.also)}
     foreign = {_plain(name) for row in others for name in (row.key, row.name, *row.also)}
-    found: dict[str, Bunch | str] = {}
+    by_row: dict[str, Bunch | str] = {}
     for name, data in sets.items():
         if _plain(name) in foreign:
             raise ValueError(f"The set {name!r} belongs to the paper's other table of sets.")
-        key = known.get(_plain(name), name)
-        if key in found:
+        key = keys.get(_plain(name), name)
+        if key in by_row:
             raise ValueError(f"The set {name!r} is given twice.")
-        found[key] = data if isinstance(data, str) else as_pictures(data, f"the set {name!r}")
-    return found
+        by_row[key] = data if isinstance(data, str) else as_image_set(data, f"the set {name!r}")
+    return by_row
 
 
 def _plain(name: str) -> str:

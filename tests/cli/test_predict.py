@@ -1,130 +1,109 @@
-"""Scoring pictures from the command line."""
+"""Scoring images, and measuring a model, from the command line."""
 
 import csv
-import importlib
-import io
 import json
-import os
 import shutil
+import sys
 
 import numpy as np
 import polars
 import pytest
+from scipy.stats import spearmanr
 
-from sklearn_memorability.cli import _model, _tables
+from sklearn_memorability.features import ImageFeatures
 from sklearn_memorability.inspection import class_proba, quantiles
+from sklearn_memorability.persistence import save
+from sklearn_memorability.pipelines import svr_regressor
 
 COLUMNS = ["image", "score", "q05", "q95", "p1", "p2", "error"]
 
 
-def _rows(text):
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def _lacks(monkeypatch, *packages):
-    def import_module(name):
-        if name.partition(".")[0] in packages:
-            raise ImportError(name)
-        return importlib.import_module(name)
-
-    monkeypatch.setattr(_tables, "import_module", import_module)
-
-
 @pytest.fixture
-def folder(photographs, tmp_path, monkeypatch):
-    """A folder to be in, with two pictures, a damaged one and other files."""
-    monkeypatch.chdir(tmp_path)
-    for path in photographs:
-        shutil.copy(path, tmp_path)
-    (tmp_path / "bad.jpg").write_bytes(photographs[0].read_bytes()[:3000])
-    return tmp_path
+def bad(folder):
+    """A damaged image beside the two good ones."""
+    (folder / "bad.jpg").write_bytes((folder / "china.jpg").read_bytes()[:3000])
+    return "bad.jpg"
 
 
 def test_a_table_has_all_that_the_model_tells(run, model, model_file, photographs):
     done = run("predict", *photographs, "--model", model_file)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[0] == ",".join(COLUMNS)
-    rows = _rows(done.out)
-    assert [row["image"] for row in rows] == [str(path) for path in photographs]
+    assert [row["image"] for row in done.rows] == [str(path) for path in photographs]
     paths = list(photographs)
     expected = np.column_stack(
         [model.predict(paths), quantiles(model, paths, (0.05, 0.95)), class_proba(model, paths)]
     )
-    found = [[float(row[name]) for name in COLUMNS[1:-1]] for row in rows]
+    found = [[float(row[name]) for name in COLUMNS[1:-1]] for row in done.rows]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert [row["error"] for row in rows] == ["", ""]
+    assert [row["error"] for row in done.rows] == ["", ""]
 
 
-def test_a_bad_picture_has_its_error_in_its_row_and_the_rest_is_done(run, model_file, folder):
+def test_a_bad_image_has_its_error_in_its_row_and_the_rest_is_done(run, model_file, bad):
     done = run("predict", ".", "nothere.jpg", "-m", model_file, "--no-classes")
     assert done.code == 1
-    rows = {row["image"]: row for row in _rows(done.out)}
+    rows = {row["image"]: row for row in done.rows}
     assert list(rows) == ["bad.jpg", "china.jpg", "flower.jpg", "nothere.jpg"]
     assert list(rows["bad.jpg"]) == ["image", "score", "q05", "q95", "error"]
     assert rows["bad.jpg"]["score"] == ""
     assert rows["bad.jpg"]["error"].startswith("can't be read as an image: ")
     assert rows["nothere.jpg"]["error"] == "the file does not exist."
-    assert float(rows["china.jpg"]["score"]) > 0
+    alone = run("predict", "china.jpg", "-m", model_file, "--no-classes").rows
+    assert float(rows["china.jpg"]["score"]) == pytest.approx(float(alone[0]["score"]), rel=1e-5)
     assert "warning: nothere.jpg: the file does not exist.\n" in done.err
 
 
-def test_nothing_but_bad_pictures_can_not_be_done(run, model_file, folder):
-    done = run("predict", "bad.jpg", "-m", model_file)
+def test_rows_and_errors_stay_together_over_many_images(run, model_file, folder):
+    names = []
+    for i in range(300):
+        names.append(f"{i:03}.jpg")
+        if i % 50:
+            (folder / names[-1]).symlink_to("flower.jpg" if i % 3 else "china.jpg")
+    done = run("predict", *names, "-m", model_file, "--cache", "features.sqlite")
+    assert [row["image"] for row in done.rows] == names
+    assert [i for i, row in enumerate(done.rows) if row["error"]] == list(range(0, 300, 50))
+    china, flower = (float(done.rows[i]["score"]) for i in (3, 1))
+    found = [float(row["score"]) for i, row in enumerate(done.rows) if i % 50]
+    expected = [flower if i % 3 else china for i in range(300) if i % 50]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert (folder / "features.sqlite").is_file()
+
+
+def test_many_failures_are_counted_and_nothing_but_failures_can_not_be_done(
+    run, model_file, folder
+):
+    done = run("predict", *(f"{i}.jpg" for i in range(25)), "-m", model_file)
     assert done.code == 2
-    assert len(_rows(done.out)) == 1
-    assert done.err.endswith("error: no picture could be scored.\n")
-
-
-def test_many_failures_are_counted_not_listed(run, model_file, folder):
-    done = run("predict", "china.jpg", *(f"{i}.jpg" for i in range(25)), "-m", model_file)
-    assert done.code == 1
+    assert len(done.rows) == 25
     assert done.err.count("warning: ") == 21
-    assert done.err.endswith("warning: and 5 more.\n")
+    assert done.err.endswith("warning: and 5 more.\nerror: no image could be scored.\n")
 
 
-def test_json_is_one_document(run, model_file, folder):
-    done = run("predict", "china.jpg", "bad.jpg", "-m", model_file, "--json")
-    document = json.loads(done.out)
-    assert document["n_pictures"] == 2
+def test_json_is_one_document(run, model_file, bad):
+    document = json.loads(run("predict", "china.jpg", bad, "-m", model_file, "--json").out)
+    assert document["n_images"] == 2
     assert document["n_failed"] == 1
     assert document["interrupted"] is False
-    good, bad = document["pictures"]
+    good, failed = document["images"]
     assert list(good) == COLUMNS
     assert 0 <= good["q05"] <= good["q95"] <= 1
     assert good["error"] is None
-    assert bad["score"] is None
+    assert failed["score"] is None
 
 
-def test_files_hold_what_stdout_would(run, model_file, folder):
-    on_stdout = run("predict", "china.jpg", "bad.jpg", "-m", model_file).out
+def test_files_hold_what_stdout_would(run, model_file, folder, bad):
+    on_stdout = run("predict", "china.jpg", bad, "-m", model_file)
     for name in ("scores.csv", "scores.json"):
-        done = run("predict", "china.jpg", "bad.jpg", "-m", model_file, "-o", name)
+        done = run("predict", "china.jpg", bad, "-m", model_file, "-o", name)
         assert (done.code, done.out) == (1, "")
-        assert f"Wrote {name}: 2 pictures, 1 failed." in done.err
-    assert (folder / "scores.csv").read_text(encoding="utf-8") == on_stdout
+        assert f"Wrote {name}: 2 images, 1 failed." in done.err
+    assert (folder / "scores.csv").read_text(encoding="utf-8") == on_stdout.out
     records = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    assert [str(row["score"] or "") for row in records] == [r["score"] for r in _rows(on_stdout)]
-    assert sorted(path.suffix for path in folder.iterdir()) == [".csv", *[".jpg"] * 3, ".json"]
+    assert [str(row["score"] or "") for row in records] == [r["score"] for r in on_stdout.rows]
 
 
-def test_an_output_is_overwritten_only_by_force(run, model_file, folder):
-    (folder / "scores.csv").write_text("years of work")
-    arguments = ["predict", "china.jpg", "-m", model_file, "-o", "scores.csv"]
-    done = run(*arguments)
-    assert done.code == 2
-    assert done.err == "error: --output scores.csv: it exists; --force overwrites it.\n"
-    assert (folder / "scores.csv").read_text() == "years of work"
-    assert run(*arguments, "--force").code == 0
-    assert (folder / "scores.csv").read_text().startswith("image,score")
-
-
-@pytest.mark.parametrize("writer", ["pyarrow", "polars"])
-def test_parquet_has_numbers_and_empty_cells(run, model_file, folder, monkeypatch, writer):
-    if writer == "polars":
-        _lacks(monkeypatch, "pyarrow")
-    else:
-        pytest.importorskip("pyarrow")
-    done = run("predict", "china.jpg", "bad.jpg", "-m", model_file, "-o", "scores.parquet")
+def test_parquet_has_numbers_and_empty_cells(run, model_file, folder, bad):
+    done = run("predict", "china.jpg", bad, "-m", model_file, "-o", "scores.parquet")
     assert done.code == 1
     columns = polars.read_parquet(folder / "scores.parquet").to_dict(as_series=False)
     assert list(columns) == COLUMNS
@@ -133,11 +112,23 @@ def test_parquet_has_numbers_and_empty_cells(run, model_file, folder, monkeypatc
     assert columns["score"][1] is None
 
 
-def test_parquet_without_its_package_is_refused_before_any_work(run, monkeypatch, folder):
-    _lacks(monkeypatch, "pyarrow", "polars")
+def test_parquet_without_its_package_is_refused_before_any_work(run, folder, monkeypatch):
+    for package in ("pyarrow", "polars"):
+        monkeypatch.setitem(sys.modules, package, None)
     done = run("predict", "china.jpg", "-m", "no model is needed", "-o", "scores.parquet")
     assert done.code == 2
     assert "pip install pyarrow" in done.err
+
+
+def test_an_output_is_overwritten_only_by_force(run, model_file, folder):
+    (folder / "scores.csv").write_text("years of work")
+    arguments = ["predict", "china.jpg", "-m", model_file, "-o", "scores.csv"]
+    done = run(*arguments)
+    assert done.code == 2
+    assert "--output: scores.csv: it exists; --force overwrites it." in done.err
+    assert (folder / "scores.csv").read_text() == "years of work"
+    assert run(*arguments, "--force").code == 0
+    assert (folder / "scores.csv").read_text().startswith("image,score")
 
 
 def test_names_with_spaces_letters_of_any_script_and_dashes(run, model_file, folder):
@@ -147,92 +138,95 @@ def test_names_with_spaces_letters_of_any_script_and_dashes(run, model_file, fol
     done = run("predict", "-m", model_file, "--", *names)
     assert done.code == 0
     # A spreadsheet would take a cell that begins with a dash for a formula.
-    assert [row["image"] for row in _rows(done.out)] == [*names[:2], "./-v.jpg", names[3]]
+    assert [row["image"] for row in done.rows] == [*names[:2], "./-v.jpg", names[3]]
 
 
-def test_a_pattern_and_a_list_on_stdin_are_taken(run, model_file, folder):
-    done = run("predict", "f*.jpg", "-", "-m", model_file, stdin=b"china.jpg\n")
-    assert [row["image"] for row in _rows(done.out)] == ["flower.jpg", "china.jpg"]
-    done = run("predict", "-0", "-", "-m", model_file, stdin=b"china.jpg\0flower.jpg\0")
-    assert [row["image"] for row in _rows(done.out)] == ["china.jpg", "flower.jpg"]
+def test_a_model_without_classes_gives_scores_alone(run, photographs, tmp_path):
+    paths = list(photographs)
+    svr = svr_regressor(ImageFeatures()).fit(paths, [0.6, 0.8])
+    save(svr, tmp_path / "svr.skops")
+    done = run("predict", *paths, "gone.jpg", "-m", tmp_path / "svr.skops")
+    assert done.code == 1
+    assert list(done.rows[0]) == ["image", "score", "error"]
+    found = [float(row["score"]) for row in done.rows[:2]]
+    np.testing.assert_allclose(found, svr.predict(paths), rtol=1e-5)
+    assert done.rows[2]["error"] == "the file does not exist."
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows names files in Unicode")
-def test_a_name_that_is_no_utf8_is_escaped_in_json(run, model_file, folder):
-    name = os.fsdecode(b"\xff.jpg")
-    shutil.copy(folder / "china.jpg", folder / name)
-    done = run("predict", name, "-m", model_file, "--json")
-    assert json.loads(done.out)["pictures"][0]["image"] == name
-
-
-@pytest.mark.parametrize(
-    ("paths", "message"), [(["no*.jpg"], "no picture matches"), (["-"], "stdin")]
-)
-def test_nothing_found_can_not_be_done(run, folder, paths, message):
-    done = run("predict", *paths)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("error: ")
-    assert message in done.err
-
-
-def test_what_is_finished_is_kept_when_interrupted(run, model_file, folder, monkeypatch):
-    whole = _model.Scorer.predict
-    parts = []
-
-    def predict(scorer, pictures):
-        parts.append(len(pictures))
-        if len(parts) == 2:
-            raise KeyboardInterrupt
-        return whole(scorer, pictures)
-
-    monkeypatch.setattr(_model.Scorer, "predict", predict)
-    for i in range(40):
-        os.link(folder / "flower.jpg", folder / f"{i:02}.jpg")
-    done = run("predict", *(f"{i:02}.jpg" for i in range(40)), "-m", model_file, "-o", "scores.csv")
-    assert done.code == 130
-    assert done.err.endswith("16 of 40 pictures done.\nInterrupted.\n")
-    rows = _rows((folder / "scores.csv").read_text(encoding="utf-8"))
-    assert [row["image"] for row in rows] == [f"{i:02}.jpg" for i in range(16)]
-    assert all(row["score"] for row in rows)
-
-
-def test_the_cache_is_used(run, model_file, folder):
-    first = run("predict", "china.jpg", "-m", model_file, "--cache", "features.sqlite")
-    assert (folder / "features.sqlite").is_file()
-    again = run("predict", "china.jpg", "-m", model_file, "--cache", "features.sqlite")
-    assert again.out == first.out
-
-
-def test_a_model_that_takes_features_is_refused(run, features_model_file, folder):
-    done = run("predict", "china.jpg", "-m", features_model_file)
-    assert (done.code, done.out) == (2, "")
-    assert "takes features, not pictures" in done.err
-
-
-def test_a_model_that_is_not_there_is_named(run, folder):
+def test_a_model_that_is_not_there_or_takes_features_is_refused(run, folder):
     done = run("predict", "china.jpg", "-m", "gone.skops")
     assert done.code == 2
-    assert done.err.startswith("error: --model gone.skops: ")
+    assert "--model: gone.skops: " in done.err
     assert "'sklearn-memorability fit' makes such files" in done.err
+    rng = np.random.default_rng(0)
+    save(svr_regressor().fit(rng.normal(size=(20, 3)), rng.uniform(size=20)), "features.skops")
+    done = run("predict", "china.jpg", "-m", "features.skops")
+    assert (done.code, done.out) == (2, "")
+    assert "takes features, not images" in done.err
 
 
-def test_the_embedded_model_is_the_default(run, model, folder, monkeypatch):
-    asked = []
-    monkeypatch.setattr(_model, "load", lambda name, device: asked.append(name) or model)
-    assert run("predict", "china.jpg").code == 0
-    assert asked == ["embedded"]
+def test_the_embedded_model_is_the_default(run, folder):
+    done = run("predict", "china.jpg")
+    assert done.code == 0
+    assert done.out == run("predict", "china.jpg", "-m", "embedded").out
 
 
-def test_a_model_without_intervals_gives_scores_alone(run, photographs, monkeypatch):
-    from sklearn_memorability.features import ImageFeatures
-    from sklearn_memorability.pipelines import svr_regressor
+@pytest.fixture
+def evaluated(own_set, model_file, model):
+    """The arguments of evaluate, and what the model predicts beside the true scores."""
+    with (own_set / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    predicted = model.predict([own_set / "images" / row["image"] for row in rows])
+    options = ["evaluate", "--images", own_set / "images", "--scores", own_set / "scores.csv"]
+    options += ["-m", model_file, "--cache", own_set / "features.sqlite"]
+    return options, predicted, np.array([float(row["score"]) for row in rows])
 
-    svr = svr_regressor(ImageFeatures(on_error="nan")).fit(list(photographs), [0.6, 0.8])
-    monkeypatch.setattr(_model, "load", lambda name, device: svr)
-    done = run("predict", *photographs, "gone.jpg")
+
+def test_a_models_figures_are_right(run, evaluated):
+    arguments, predicted, true = evaluated
+    done = run(*arguments, "--json")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)
+    spearman = spearmanr(true, predicted).statistic
+    assert found["spearman"] == pytest.approx(spearman, abs=1e-6)
+    assert found["mse"] == pytest.approx(np.mean((predicted - true) ** 2))
+    assert found["bias"] == pytest.approx(predicted.mean() - true.mean())
+    assert found["n_images"] == 24
+    low, high = found["interval"]
+    assert -1 <= low < found["spearman"] < high <= 1
+    assert json.loads(run(*arguments, "--json").out) == found
+    grouped = run(*arguments, "--group-column", "object", "--json").out
+    assert json.loads(grouped)["interval"] != found["interval"]
+    lines = run(*arguments, "--group-column", "object").out.splitlines()
+    assert lines[0].startswith(f"Spearman  {spearman:.3f}  (95 % ")
+    assert lines[0].endswith("groups of 'object' redrawn)")
+    assert [line.split()[0] for line in lines] == ["Spearman", "MSE", "bias", "images"]
+    assert max(map(len, lines)) <= 80
+
+
+# The small model predicts the same of three images.
+@pytest.mark.filterwarnings("always:The prediction is constant")
+def test_bad_images_and_warnings_are_told_in_a_line_each(run, evaluated, own_set, folder):
+    lines = (own_set / "scores.csv").read_text(encoding="utf-8").splitlines()[:5]
+    for line in lines[1:]:
+        name = line.split(",")[0]
+        shutil.copy(own_set / "images" / name, folder)
+    (folder / name).write_bytes(b"")
+    (folder / "few.csv").write_text("\n".join(lines), encoding="utf-8")
+    done = run(*evaluated[0], "--images", ".", "--scores", "few.csv")
     assert done.code == 1
-    found = _rows(done.out)
-    assert list(found[0]) == ["image", "score", "error"]
-    expected = svr.predict(list(photographs))
-    np.testing.assert_allclose([float(row["score"]) for row in found[:2]], expected, rtol=1e-5)
-    assert found[2]["error"] == "the file does not exist."
+    first, second = done.err.splitlines()
+    assert first == f"warning: {name}: the file is empty."
+    assert second.startswith("warning: The prediction is constant and orders nothing")
+    assert done.out.endswith("images    3  (1 failed)\n")
+
+
+def test_scores_outside_the_models_range_are_refused(run, evaluated, own_set, tmp_path):
+    text = (own_set / "scores.csv").read_text(encoding="utf-8")
+    (tmp_path / "high.csv").write_text(f"{text.rstrip().rpartition(',')[0]},1.5\n", "utf-8")
+    arguments = [*evaluated[0], "--scores", tmp_path / "high.csv"]
+    done = run(*arguments)
+    assert done.code == 2
+    assert "1.5 in row 24" in done.err
+    assert "--score-range" in done.err
+    assert run(*arguments, "--score-range", "0", "2").code == 0

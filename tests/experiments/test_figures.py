@@ -21,15 +21,10 @@ def table():
     return ResultTable("Title", [], {}, predictions=predictions)
 
 
-def test_figure_3_shows_the_most_and_the_least_memorable_test_pictures(data, table):
-    display = figure3(data, table, fold=2, n_images=3)
-    np.testing.assert_allclose(
-        display.y_true, [data.target[[19, 18, 17]], data.target[[10, 11, 12]]]
-    )
-
-
-def test_figure_3_scales_predictions_as_the_paper_does(data, table):
+def test_figure_3_shows_the_most_and_the_least_memorable_test_images(data, table):
     display = figure3(data, table, fold=2, n_images=2)
+    np.testing.assert_allclose(display.y_true, [data.target[[19, 18]], data.target[[10, 11]]])
+    # Predictions are scaled as in the paper.
     np.testing.assert_allclose(display.y_pred, [[1, 8 / 9], [0, 1 / 9]])
     plain = figure3(data, table, fold=2, n_images=2, normalize=False)
     np.testing.assert_allclose(plain.y_pred[0][0], 0.9)
@@ -52,8 +47,5 @@ def test_figure_4_has_a_line_for_each_set_that_is_there(data):
     display = figure4({"Isola": data, "Dubey": "ask the authors", "mine": data}, n_images=4)
     assert list(display.row_names) == ["Isola", "mine"]
     assert [len(row) for row in display.images] == [4, 4]
-
-
-def test_figure_4_needs_a_set():
     with pytest.raises(ValueError, match="no set"):
         figure4({"Dubey": "ask the authors"})

@@ -1,4 +1,4 @@
-"""A table of results that tells what it was made with."""
+"""What is measured of predictions, and the table that shows it."""
 
 import csv
 import io
@@ -8,6 +8,12 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from sklearn_memorability._utils._files import write_whole
+from sklearn_memorability.metrics import spearman_interval, split_half_consistency
+from sklearn_memorability.metrics._rank import rank_correlation
 
 # The paper prints two digits; squared errors of scores in (0, 1) need four.
 _DIGITS = {"paper": 2, "mse": 4}
@@ -142,29 +148,83 @@ class ResultTable:
     def _lines(self) -> list[str]:
         cells = [list(self.shown.values())]
         cells += [[_cell(row, name) for name in self.shown] for row in self.rows]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.shown))]
-        lines = [
-            "| "
-            + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-            + " |"
-            for row in cells
-        ]
-        rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-        return [lines[0], rule, *lines[1:]]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in cells]
+        return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
 
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that decide results."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
+
+
+def measure(
+    folds: list[tuple[np.ndarray, np.ndarray]],
+    *,
+    n_resamples: int,
+    confidence_level: float,
+    random_state: int,
+    ceiling: float | None,
+) -> dict[str, Any]:
+    """Return the columns of a ResultTable for the (true, predicted) scores of each fold."""
+    by_fold = [rank_correlation(true, predicted) for true, predicted in folds]
+    true, predicted = (np.concatenate(side) for side in zip(*folds, strict=True))
+    mean = float(np.mean(by_fold))
+    error = float(np.std(by_fold, ddof=1) / np.sqrt(len(folds))) if len(folds) > 1 else None
+    low = high = None
+    # A fold whose true scores are all alike has no correlation to resample.
+    if n_resamples and np.isfinite(by_fold).all():
+        low, high = spearman_interval(
+            true,
+            predicted,
+            folds=np.repeat(np.arange(len(folds)), [len(side) for side, _ in folds]),
+            confidence_level=confidence_level,
+            n_resamples=n_resamples,
+            random_state=random_state,
+        )
+    return {
+        "spearman": mean,
+        "standard_error": error,
+        "interval_low": low,
+        "interval_high": high,
+        "of_ceiling": mean / ceiling if ceiling else None,
+        "mse": float(np.mean((predicted - true) ** 2)),
+        "bias": float(np.mean(predicted - true)),
+        "n_images": len(true),
+        **{f"fold_{i}": value for i, value in enumerate(by_fold, 1)},
+    }
+
+
+def human_ceiling(data: Any, random_state: int) -> tuple[float | None, str]:
+    """Return the correlation that people's agreement allows, and a note on its source."""
+    counts = data.get("counts")
+    if counts is not None:
+        # Scores may be corrected for false alarms; this is the consistency of hits alone.
+        human = split_half_consistency(
+            hits=counts["hits"], misses=counts["misses"], random_state=random_state
+        )
+        return human.ceiling, (
+            f"Human consistency is {human.consistency:.3f} ± {human.std:.3f} (computed from the "
+            f"set's hits and misses, 25 random halves); no predictor can be expected to pass "
+            f"{human.ceiling:.3f}."
+        )
+    consistency, ceiling = data.get("consistency"), data.get("ceiling")
+    if consistency is None or ceiling is None:
+        return ceiling, ""
+    return ceiling, (
+        f"Human consistency is {consistency:.2f} (a published constant, not computed here); no "
+        f"predictor can be expected to pass {ceiling:.3f}."
+    )
 
 
 def _cell(row: dict[str, Any], name: str) -> str:
+    """Return a value as text for the printed table."""
     if name == "interval":
         low, high = row.get("interval_low"), row.get("interval_high")
         return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
@@ -181,4 +241,4 @@ def _cell(row: dict[str, Any], name: str) -> str:
 def _write(path: str | os.PathLike[str] | None, text: str) -> None:
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text, encoding="utf-8")
+        write_whole(path, text)

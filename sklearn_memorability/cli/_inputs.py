@@ -1,0 +1,177 @@
+"""What commands work on: images, tables of scores, models and transformers."""
+
+import glob
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from sklearn.pipeline import FeatureUnion
+
+from sklearn_memorability._utils._estimators import parts_of
+from sklearn_memorability.datasets import load_image_folder
+from sklearn_memorability.datasets._tables import read_scores, read_table
+from sklearn_memorability.features import (
+    CaptionEmbedding,
+    ImageFeatures,
+    UnreadableImagesWarning,
+)
+from sklearn_memorability.images import ImageReadError, list_images
+from sklearn_memorability.images._collect import SUFFIXES
+from sklearn_memorability.persistence import load
+
+_RANGE = "--score-range"
+
+
+def find_images(paths: Sequence[str], *, recursive: bool = True, null: bool = False) -> list[str]:
+    """List the images that paths stand for, each once, in their order.
+
+    A file that is named counts whatever it is called; whether it can be read shows later.
+    """
+    images: dict[str, None] = {}
+    for path in _with_stdin(paths, null):
+        images.update(dict.fromkeys(_images_of(path, recursive)))
+    if not images:
+        raise typer.BadParameter("stdin names no image.", param_hint="PATH")
+    return list(images)
+
+
+def _with_stdin(paths: Sequence[str], null: bool) -> Iterator[str]:
+    for path in paths:
+        if path != "-":
+            yield path
+            continue
+        for name in sys.stdin.buffer.read().split(b"\0" if null else b"\n"):
+            decoded = os.fsdecode(name if null else name.rstrip(b"\r"))
+            if decoded:
+                yield decoded
+
+
+def _images_of(path: str, recursive: bool) -> list[str]:
+    """Return the images of a file, a folder, or a pattern that no shell has expanded."""
+    if os.path.isdir(path):
+        images = [os.fspath(image) for image in list_images(path, recursive=recursive)]
+        if not images:
+            raise typer.BadParameter(f"{path}: the folder holds no image.", param_hint="PATH")
+        return images
+    # A file may have brackets in its name.
+    if os.path.lexists(path) or not glob.has_magic(path):
+        return [path]
+    matches = sorted(glob.glob(path, recursive=True))
+    files = [match for match in matches if not os.path.isdir(match)]
+    images = [file for file in files if os.path.splitext(file)[1].lower() in SUFFIXES] or files
+    for match in matches:
+        if os.path.isdir(match):
+            images += [os.fspath(image) for image in list_images(match, recursive=recursive)]
+    if not images:
+        raise typer.BadParameter(f"{path}: no image matches the pattern.", param_hint="PATH")
+    return list(dict.fromkeys(images))
+
+
+def load_scored(
+    folder: Path,
+    scores: Path,
+    image_column: str,
+    score_column: str,
+    group_column: str | None,
+    score_range: tuple[float, float],
+) -> Any:
+    """Load a folder of images and the table of their scores, as ``load_image_folder``."""
+    low, high = score_range
+    if low >= high:
+        raise typer.BadParameter(f"{low:g} {high:g}: LOW must be below HIGH.", param_hint=_RANGE)
+    table = read_columns(
+        scores,
+        {
+            "--image-column": image_column,
+            "--score-column": score_column,
+            "--group-column": group_column,
+        },
+    )
+    read_scores(table[score_column], score_column, None)
+    try:
+        read_scores(table[score_column], score_column, score_range)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=_RANGE) from error
+    return load_image_folder(
+        folder,
+        table,
+        image_column=image_column,
+        score_column=score_column,
+        group_column=group_column,
+        score_range=score_range,
+    )
+
+
+def read_columns(scores: Path, columns: dict[str, str | None]) -> dict[str, list[Any]]:
+    """Read a table of scores that has these columns, each by the option that names it."""
+    table = read_table(scores)
+    for option, column in columns.items():
+        if column is not None and column not in table:
+            raise typer.BadParameter(
+                f"{column}: {str(scores)!r} has no such column; it has "
+                f"{', '.join(map(repr, table))}.",
+                param_hint=option,
+            )
+    return table
+
+
+def open_model(name: str, batch_size: int | None, device: str | None, cache: str | None) -> Any:
+    """Load a model that takes images, and set how it reads them."""
+    try:
+        model = load(name, device=device)
+    except FileNotFoundError as error:
+        hint = "'sklearn-memorability fit' makes such files."
+        raise typer.BadParameter(f"{name}: {error} {hint}", param_hint="--model") from error
+    transformers = image_transformers(model)
+    if not transformers:
+        raise typer.BadParameter(
+            f"{name}: this {type(model).__name__} takes features, not images. Save it as a "
+            "Pipeline whose first step is ImageFeatures.",
+            param_hint="--model",
+        )
+    for transformer in transformers:
+        transformer.set_params(verbose=0, **given(batch_size=batch_size, cache=cache))
+    return model
+
+
+def make_transformer(backbone: str | None, embedding: str | None, **settings: Any) -> Any:
+    """Return the transformer from images to features that the options ask for."""
+    if embedding is None:
+        return ImageFeatures(**given(backbone=backbone), **settings)
+    if backbone is None:
+        return CaptionEmbedding(embedding, with_cnn=True, **settings)
+    cnn = ImageFeatures(backbone, **settings)
+    return FeatureUnion([("cnn", cnn), ("ic", CaptionEmbedding(embedding, **settings))])
+
+
+def image_transformers(model: Any) -> list[Any]:
+    """Return the transformers inside a model that read images."""
+    return [part for part in parts_of(model) if hasattr(part, "on_error")]
+
+
+def given(**settings: Any) -> dict[str, Any]:
+    """Return the settings that are not None."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+@contextmanager
+def unreadable_images() -> Iterator[dict[int, ImageReadError]]:
+    """Yield what will hold the error of each row that a transformer leaves NaN."""
+    errors: dict[int, ImageReadError] = {}
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def collect(message: Warning | str, *place: Any, **more: Any) -> None:
+            if isinstance(message, UnreadableImagesWarning):
+                errors.update({error.row: error for error in message.errors})
+            else:
+                show(message, *place, **more)
+
+        warnings.simplefilter("always", UnreadableImagesWarning)
+        warnings.showwarning = collect  # type: ignore[assignment]
+        yield errors

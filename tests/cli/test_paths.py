@@ -1,0 +1,65 @@
+"""From paths on the command line to images."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture
+def names(run, model_file, tmp_path, monkeypatch):
+    """Make files, and return the function from paths to the names in the table."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "b.PNG", "notes.txt", "sub/c.jpg", "a[1].jpg", "empty/x.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    def names(*paths, stdin=b""):
+        done = run("predict", *paths, "-m", model_file, stdin=stdin)
+        return [row["image"].replace(os.sep, "/") for row in done.rows]
+
+    return names
+
+
+def test_a_folder_stands_for_its_images_and_those_in_subfolders(names):
+    assert names(".") == ["a.jpg", "a[1].jpg", "b.PNG", "sub/c.jpg"]
+    assert names(".", "--no-recursive") == ["a.jpg", "a[1].jpg", "b.PNG"]
+
+
+def test_a_pattern_that_no_shell_expanded_is_expanded(names):
+    assert names("*.jpg") == ["a.jpg", "a[1].jpg"]
+    assert names("**/*.jpg") == ["a.jpg", "a[1].jpg", "sub/c.jpg"]
+    # Other files count only where there is no image; brackets may be part of a name.
+    assert "notes.txt" not in names("[a-z]*")
+    assert names("*.txt") == ["notes.txt"]
+    assert names("a[1].jpg") == ["a[1].jpg"]
+
+
+def test_a_named_file_counts_whatever_it_is_called_and_once(names):
+    assert names("notes.txt", "a.jpg", "notes.txt", "a*.jpg") == ["notes.txt", "a.jpg", "a[1].jpg"]
+
+
+def test_a_dash_takes_paths_from_stdin(names):
+    listed = ["a.jpg", "sub/c.jpg", "b.PNG", "ä b.jpg"]
+    assert names("a.jpg", "-", stdin="sub\r\n\nb.PNG\nä b.jpg".encode()) == listed
+    assert names("-", "-0", stdin=b"a.jpg\0two\nlines.jpg\0") == ["a.jpg", "two\nlines.jpg"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows names files in Unicode")
+def test_names_that_are_not_utf8_are_escaped_in_json(run, names, model_file):
+    done = run("predict", "-", "-m", model_file, "--json", stdin=b"\xff.jpg\n")
+    assert r'"image": "\udcff.jpg"' in done.out
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("empty", "empty: the folder holds no image"),
+        ("no*.jpg", "no*.jpg: no image matches the pattern"),
+        ("-", "stdin names no image"),
+    ],
+)
+def test_a_path_that_stands_for_no_image_is_an_error(run, names, path, message):
+    done = run("predict", "a.jpg", path) if path != "-" else run("predict", path)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert message in done.err

@@ -1,0 +1,179 @@
+"""``sklearn-memorability tables``, on a LaMem tree of real images."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+
+from sklearn_memorability.cli import main
+from sklearn_memorability.datasets import load_image_folder, load_lamem
+from sklearn_memorability.features import ImageFeatures
+
+PROGRAM = [sys.executable, "-m", "sklearn_memorability.cli"]
+OFFLINE = ["--backbone", "efficientnet_lite0", "--resamples", "50"]
+
+
+@pytest.fixture(scope="module")
+def lamem(tmp_path_factory, things_images):
+    """48 images in LaMem's layout: five splits, whose scores differ a little."""
+    things = load_image_folder(
+        things_images / "images",
+        things_images / "scores.csv",
+        image_column="image_name",
+        score_column="memorability",
+    )
+    folder = tmp_path_factory.mktemp("data") / "lamem"
+    (folder / "images").mkdir(parents=True)
+    (folder / "splits").mkdir()
+    names = [f"{i:08d}.jpg" for i in range(1, 49)]
+    for name, image in zip(names, things.images, strict=False):
+        shutil.copy(image, folder / "images" / name)
+    rng = np.random.default_rng(0)
+    for k in range(1, 6):
+        order = rng.permutation(48)
+        scores = np.clip(things.target[:48] + rng.normal(0, 0.02, size=48), 0, 1)
+        for part, rows in zip(("train", "val", "test"), np.split(order, [36, 40]), strict=True):
+            lines = "".join(f"{names[i]} {scores[i]:.6f}\n" for i in rows)
+            (folder / "splits" / f"{part}_{k}.txt").write_text(lines)
+    return folder
+
+
+def _tables(*arguments):
+    return main(["tables", *map(str, arguments)])
+
+
+def _rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_table1_runs_from_the_command_line_to_the_finished_table(lamem, tmp_path):
+    arguments = ["--lamem", str(lamem), *OFFLINE, "--figure", "--output", str(tmp_path / "out")]
+    command = [*PROGRAM, "tables", "table1", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Hybrid-CNN (MemNet)" in done.stdout
+    assert done.stderr == ""
+    rows = _rows(tmp_path / "out" / "table1.csv")
+    assert len(rows) == 7
+    assert [bool(row["spearman"]) for row in rows] == [True] * 6 + [False]
+    assert (tmp_path / "out" / "figure3.png").stat().st_size > 10_000
+
+    # The first row by hand, on the official folds and their own scores.
+    data = load_lamem(lamem)
+    X = ImageFeatures().fit_transform(data.images[:48])
+    place = {path.name: i for i, path in enumerate(data.images[:48])}
+    found = []
+    for train, test in data.cv:
+        model = make_pipeline(StandardScaler(), SVR(C=0.1, epsilon=0.05))
+        pick = [[place[data.images[i].name] for i in part] for part in (train, test)]
+        predicted = model.fit(X[pick[0]], data.target[train]).predict(X[pick[1]])
+        found.append(spearmanr(data.target[test], predicted).statistic)
+    assert float(rows[0]["spearman"]) == pytest.approx(np.mean(found), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_table1_takes_vgg16_from_a_file(lamem, tmp_path, vgg16_weights, capsys):
+    arguments = ["--lamem", lamem, "--weights", vgg16_weights, "--fold", "1"]
+    assert _tables("table1", *arguments, "--row", "cnn-svr", "--output", tmp_path) == 0
+    assert "VGGFeatures(" in capsys.readouterr().out
+    row = _rows(tmp_path / "table1.csv")[0]
+    assert -1 <= float(row["fold_1"]) <= 1
+    assert row["standard_error"] == ""
+
+
+# 36 scores don't make the recommended sixteen classes.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .* distinct scores")
+def test_the_recommended_regressor_stands_below_the_papers_rows(lamem, tmp_path, capsys):
+    arguments = ["--lamem", lamem, "--fold", "1", "--row", "ic-svr", "--recommended", *OFFLINE]
+    assert _tables("table1", *arguments, "--output", tmp_path) == 0
+    assert "| recommended" in capsys.readouterr().out
+    rows = _rows(tmp_path / "table1.csv")
+    assert [row["key"] for row in rows if row["spearman"]] == ["ic-svr", "recommended"]
+
+
+def test_images_of_ones_own_take_lamems_place(things_images, tmp_path):
+    lines = (things_images / "scores.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "scores.csv").write_text("\n".join(lines[:41]), encoding="utf-8")
+    arguments = ["--images", things_images / "images", "--scores", tmp_path / "scores.csv"]
+    arguments += ["--image-column", "image_name", "--score-column", "memorability"]
+    arguments += ["--group-column", "concept", "--score-range", "-1", "1", *OFFLINE]
+    assert _tables("table1", *arguments, "--row", "ic-svr", "--output", tmp_path / "out") == 0
+    row = next(row for row in _rows(tmp_path / "out" / "table1.csv") if row["spearman"])
+    assert (row["key"], row["n_images"]) == ("ic-svr", "40")
+
+
+def test_table2_lists_what_is_missing_and_computes_the_rest(lamem, things_images, tmp_path, capsys):
+    objects = tmp_path / "cohendet"
+    (objects / "images").mkdir(parents=True)
+    images = sorted((things_images / "images").iterdir())[:12]
+    for path in images:
+        shutil.copy(path, objects / "images")
+    lines = [f"{path.name},{0.4 + 0.01 * i}\n" for i, path in enumerate(images)]
+    (objects / "scores.csv").write_text("image,score\n" + "".join(lines))
+    arguments = ["--lamem", lamem, *OFFLINE, "--output", tmp_path / "out", "--figure"]
+    arguments += ["--set", f"cohendet={objects}", "--set", f"dubey={tmp_path / 'nowhere'}"]
+    assert _tables("table2", *arguments) == 0
+    rows = {row["set"]: row for row in _rows(tmp_path / "out" / "table2.csv")}
+    assert rows["Cohendet"]["n_images"] == "12"
+    assert rows["Dubey"]["status"].startswith("missing: ")
+    assert rows["Isola"]["status"] == "not given"
+    assert (tmp_path / "out" / "figure4.png").stat().st_size > 10_000
+    assert "fitted to 36 images" in capsys.readouterr().out
+    assert "fitted to 36 images" in (tmp_path / "out" / "table2.md").read_text(encoding="utf-8")
+
+
+def test_table3_runs_without_any_set(lamem, tmp_path, capsys):
+    assert _tables("table3", "--lamem", lamem, *OFFLINE, "--output", tmp_path / "out") == 0
+    assert capsys.readouterr().out.count("not given") == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["table1"], "--lamem, --images"),
+        (["table1", "--lamem", "nowhere"], "nowhere"),
+        (["table1", "--images", "nowhere"], "--scores"),
+        (["table1", "--images", "nowhere", "--scores", "s.csv"], "s.csv"),
+        (["table1", "--lamem", "x", "--set", "dubey=x"], "not for table1"),
+        (["table2", "--lamem", "x", "--nested", "3"], "--nested: it is not for table2"),
+        (["table2", "--lamem", "x", "--set", "laman=x"], "laman"),
+        (["table2", "--lamem", "x", "--set", "flickr=x"], "expected one of isola"),
+        (["table2", "--lamem", "x", "--set", "dubey"], "dubey=FOLDER"),
+    ],
+)
+def test_errors_are_one_line_that_says_what_to_do(arguments, message, tmp_path, capsys):
+    assert _tables(*arguments, "--output", tmp_path) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_an_interrupted_command_says_how_to_go_on(lamem, tmp_path):
+    arguments = ["--lamem", str(lamem), "--nested", "5", "--output", str(tmp_path)]
+    command = [*PROGRAM, "tables", "table1", *OFFLINE, *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    kept = tmp_path / "predictions"
+    deadline = time.monotonic() + 120
+    while not (kept.is_dir() and any(kept.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on from there" in said
+    assert "Traceback" not in said
