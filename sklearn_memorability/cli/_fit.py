@@ -161,7 +161,8 @@ def fit(
         transformer.set_params(cache=None, on_error="raise", verbose=0)
     save(model, output)
     if folds:
-        mean, error_of_mean = np.mean(folds), np.std(folds, ddof=1) / np.sqrt(len(folds))
+        mean = float(np.mean(folds))
+        error_of_mean = float(np.std(folds, ddof=1) / np.sqrt(len(folds)))
     if json:
         document = {
             "model": str(output),

@@ -182,7 +182,7 @@ def spearman_interval(
         for what, values in (("different true scores", true), ("groups", units)):
             if len(np.unique(values[rows])) < 2:
                 raise ValueError(f"There are fewer than two {what}{where}; an interval needs more.")
-    predictions = [predicted[rows] for rows in rows_of.values()]
+    predictions: list[np.ndarray | None] = [predicted[rows] for rows in rows_of.values()]
     # The mean is NaN where one fold's correlation is.
     statistics = resample_means(
         true, list(rows_of.values()), [predictions], units, n_resamples, rng

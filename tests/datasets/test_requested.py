@@ -1,10 +1,14 @@
 """Sets that are handed out on request and have a plain form."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
 
+from sklearn_memorability import datasets
 from sklearn_memorability.datasets import (
     load_cohendet,
     load_dubey,
@@ -288,3 +292,9 @@ def test_bad_annotations_are_named(mediaeval, content, message):
     (mediaeval / "devset/annotations/devset-image.txt").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load_mediaeval(mediaeval)
+
+
+def test_the_page_names_every_function_and_no_other():
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    table = text.partition("## What there is")[2].partition("## What every set returns")[0]
+    assert set(re.findall(r"`((?:fetch|load)_\w+)", table)) == set(datasets.__all__)
