@@ -8,15 +8,16 @@ runs in a process of its own. Printed is the peak of memory beyond what the proc
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 
 from sklearn_memorability.pipelines import mlp_regressor, recommended_regressor, svr_regressor
@@ -29,15 +30,21 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 
 
+def resident() -> int:
+    """Return the memory that this process holds now, in bytes (on Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def measure(name: str, fit: Callable[[], Any], data: np.ndarray) -> None:
     """Print the time and the peak of memory of a fit."""
-    process, stopped = psutil.Process(), threading.Event()
-    before = most = process.memory_info().rss
+    stopped = threading.Event()
+    before = most = resident()
 
     def watch() -> None:
         nonlocal most
         while not stopped.wait(0.01):
-            most = max(most, process.memory_info().rss)
+            most = max(most, resident())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

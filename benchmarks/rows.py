@@ -1,12 +1,11 @@
 """How accuracy grows with the number of training rows: what a sample of them costs.
 
-    python benchmarks/rows.py [--sets concepts memcat lnsim] [--repeats 5]
+    python benchmarks/rows.py [--sets concepts memcat lnsim] [--repeats 5] [--cache FOLDER]
 
 Of each set a fifth is held out; models are trained on random samples of the other rows. Printed is
 the mean Spearman correlation on the held-out rows over repeats, as a table in Markdown.
 
-``memcat`` and ``lnsim`` need MEMORABILITY_TEST_DATA. For ``lnsim`` the features of each image are
-computed once, and kept in the default cache.
+``memcat`` and ``lnsim`` need MEMORABILITY_TEST_DATA.
 """
 
 import argparse
@@ -31,7 +30,7 @@ MODELS = {
 }
 
 
-def load(name: str) -> tuple[np.ndarray, np.ndarray]:
+def load(name: str, cache: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the features and the scores of a set."""
     if name == "concepts":
         return load_things_concepts(return_X_y=True)
@@ -42,7 +41,7 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
     with open(folder / "scores.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     paths = [folder / "images" / row["image_name"] for row in rows]
-    X = ImageFeatures(cache=True).fit_transform(paths)
+    X = ImageFeatures(cache=cache).fit_transform(paths)
     return X, np.array([float(row["memorability"]) for row in rows])
 
 
@@ -51,10 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", default=["concepts", "memcat", "lnsim"])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cache", help="of the features of lnsim's images")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.sets:
-        X, y = load(name)
+        X, y = load(name, arguments.cache)
         splits = list(ShuffleSplit(arguments.repeats, test_size=0.2, random_state=0).split(X))
         n_rows = len(splits[0][0])
         sizes = [*(size for size in SIZES if size < n_rows), n_rows]

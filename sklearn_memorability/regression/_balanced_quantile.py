@@ -250,6 +250,9 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         "device": [str, torch.device, None],
         "verbose": ["verbose"],
     }
+    thresholds_: np.ndarray
+    class_values_: np.ndarray
+    score_range_: tuple[float, float]
     _distributions: ClassDistributions
     _ridge: Ridge | None
     _fixed: dict[str, Any]

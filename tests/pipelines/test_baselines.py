@@ -55,16 +55,16 @@ def test_all_order_the_concepts(pipeline, least):
 def test_svr_gives_its_reference_figure_on_the_concepts():
     # .575 is the published reference of an SVR of these settings, five folds.
     X, y = load_things_concepts(return_X_y=True)
-    found = []
+    ranks = []
     for train, test in KFold(5, shuffle=True, random_state=0).split(X):
         predicted = svr_regressor().fit(X[train], y[train]).predict(X[test])
-        found.append(spearmanr(y[test], predicted).statistic)
-    assert np.mean(found) == pytest.approx(0.575, abs=0.01)
+        ranks.append(spearmanr(y[test], predicted).statistic)
+    assert np.mean(ranks) == pytest.approx(0.575, abs=0.01)
 
 
 def test_neighbours_are_averaged_by_the_angle_between_scaled_rows():
-    chance = np.random.default_rng(0)
-    X, y = chance.normal(size=(40, 3)), chance.uniform(size=40)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.uniform(size=40)
     predicted = knn_regressor(n_neighbors=4).fit(X[:30], y[:30]).predict(X[30:])
     scaled = (X - X[:30].mean(axis=0)) / X[:30].std(axis=0)
     directions = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)

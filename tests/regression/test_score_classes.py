@@ -69,13 +69,6 @@ def test_too_few_distinct_scores_give_fewer_classes_and_say_so(y, found):
     assert (classes.counts > 0).all()
 
 
-@pytest.mark.filterwarnings("ignore::sklearn_memorability.regression.FewerClassesWarning")
-@pytest.mark.parametrize("aggregation", ["upper", "mean", "median", "midpoint"])
-def test_one_distinct_score_is_its_own_value(aggregation):
-    y = np.full(5, 0.6)
-    assert _classes(y, 4).values(y, np.ones(5), aggregation, 0.0) == pytest.approx([0.6])
-
-
 def test_score_range_is_zero_to_one_where_the_scores_lie_in_it():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -101,12 +94,6 @@ def test_scores_outside_make_their_own_range_and_say_so():
 def test_bad_ranges_and_scores_outside_are_refused(score_range, message):
     with pytest.raises(ValueError, match=message):
         resolve_score_range(np.array([0.2, -0.5, 0.9]), score_range)
-
-
-def test_lamem_gives_the_papers_thresholds(lamem_splits):
-    y = np.loadtxt(lamem_splits / "train_1.txt", usecols=1)
-    assert len(y) == 45000
-    assert _classes(y, 4).thresholds.round(2).tolist() == [0.68, 0.77, 0.85, 1.0]
 
 
 def test_lamem_classes_are_as_balanced_as_its_ties_allow(lamem_splits):

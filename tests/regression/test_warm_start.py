@@ -6,10 +6,8 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
-from skorch.callbacks import Callback
 
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
@@ -39,12 +37,6 @@ def test_a_first_fit_is_a_plain_fit(scores):
     warm, plain = (_model(warm_start=warm).fit(X, y) for warm in (True, False))
     assert np.array_equal(warm.predict(X), plain.predict(X))
     assert np.array_equal(clone(warm).fit(X, y).predict(X), plain.predict(X))
-
-
-def test_without_it_a_second_fit_begins_anew(scores, own):
-    X, y = scores
-    model = _model().fit(*own).fit(X, y)
-    assert np.array_equal(model.predict(X), _model().fit(X, y).predict(X))
 
 
 @pytest.mark.parametrize(
@@ -109,16 +101,6 @@ def test_own_rows_teach_what_the_first_fit_could_not_know(scores, own, linear_we
     assert ranks[1] > ranks[0] + 0.1
     errors = [np.mean((m.predict(X) - y) ** 2) for m in (model, recalibrated, warm)]
     assert errors[2] < errors[1] < errors[0]
-
-
-def test_recalibration_moves_the_classes_and_not_what_is_in_them(scores):
-    X, y = scores
-    model = _model(n_classes=8, linear_weight=0.5, aggregation="mean").fit(X, y)
-    inner, proba = model.thresholds_[:-1], model.predict_class_proba(X)
-    model.recalibrate(X, 0.05 + 0.4 * model.predict(X))
-    np.testing.assert_allclose(model.thresholds_[:-1], 0.05 + 0.4 * inner)
-    assert model.thresholds_[-1] == 1
-    assert np.array_equal(model.predict_class_proba(X), proba)
 
 
 def test_scores_of_another_level_are_told_to_recalibrate(scores, own):
@@ -249,20 +231,6 @@ def test_a_constant_model_has_nothing_to_go_on_from(scores):
     assert np.array_equal(model.fit(X, y).predict(X), _model().fit(X, y).predict(X))
 
 
-def test_an_interrupted_warm_fit_leaves_the_model_unfitted(scores):
-    X, y = scores
-
-    class Interrupted(Callback):
-        def on_train_begin(self, net, **kwargs):
-            raise KeyboardInterrupt
-
-    model = _model(warm_start=True).fit(X, y).set_params(net_callbacks=[Interrupted()])
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, y)
-    with pytest.raises(NotFittedError):
-        model.predict(X)
-
-
 # In other company -------------------------------------------------------------------
 
 
@@ -273,9 +241,3 @@ def test_weights_groups_and_early_stopping_go_with_it(scores):
     model.fit(X, y, sample_weight=weights, groups=np.repeat(np.arange(30), 5))
     assert model.class_counts_.sum() == 90
     assert "valid_spearman" in model.history_[-1]
-
-
-def test_it_is_reproducible(scores, own):
-    first = _model().fit(*scores).recalibrate(*own).set_params(warm_start=True)
-    found = [copy.deepcopy(first).fit(*own).predict(own[0]) for _ in range(2)]
-    assert np.array_equal(*found)
