@@ -30,7 +30,7 @@ _DRAWING = threading.Lock()
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network that turns a picture into features.
+    """A network that turns an image into features.
 
     Attributes
     ----------
@@ -93,17 +93,7 @@ class StateDictLoader:
     rename: Callable[[str], str] | None = None
 
     def __call__(self, layer: str, weights: Path | None) -> nn.Module:
-        """Return the network up to a layer.
-
-        Raises
-        ------
-        WeightsUnavailableError
-            If the pretrained weights must be downloaded and can't be.
-        ImportError
-            If the network comes with an extra that is not installed.
-        FileNotFoundError, ValueError
-            If the file is missing, damaged, or fits another network.
-        """
+        """Return the network up to a layer."""
         path = self.weights.path(self.name) if weights is None else weights
         network = build_unfilled(partial(self.build, layer))
         state = read_state_dict(path)
@@ -120,13 +110,7 @@ class StateDictLoader:
 
 
 def fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, path: Path) -> None:
-    """Put weights into a network.
-
-    Raises
-    ------
-    ValueError
-        If they are not its own, naming the file and the network.
-    """
+    """Put weights into a network."""
     try:
         network.load_state_dict(state, assign=True)
     except (RuntimeError, ValueError) as error:
@@ -171,7 +155,7 @@ class _VGG(nn.Module):
             self.classifier = whole.classifier[: {"fc6": 2, "fc7": 5}[layer]]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From pictures to the layer's outputs."""
+        """From images to the layer's outputs."""
         x = self.features(x)
         if self.layer == "pool":
             return x.mean(dim=(2, 3))

@@ -144,9 +144,14 @@ class FeatureCache:
         contents = []
         for identity, n_images, n_bytes, used in kinds:
             known = json.loads(identity)
-            names = (known[name] for name in ("network", "layer", "weights", "precision"))
-            last_used = datetime.fromtimestamp(used, UTC)
-            contents.append(CachedFeatures(*names, n_images, n_bytes, last_used))
+            contents.append(
+                CachedFeatures(
+                    **{name: known[name] for name in ("network", "layer", "weights", "precision")},
+                    n_images=n_images,
+                    n_bytes=n_bytes,
+                    last_used=datetime.fromtimestamp(used, UTC),
+                )
+            )
         return contents
 
     def prune(

@@ -33,25 +33,7 @@ _CAPTIONS = 256  # that go through a text tower at a time
 
 
 def get_backbone(backbone: str | nn.Module) -> Backbone:
-    """Return the row of the registry, or make one.
-
-    Parameters
-    ----------
-    backbone : str or torch.nn.Module
-        A name in ``BACKBONES``; the name of a classifier in torchvision;
-        ``"timm:NAME"``; ``"clip:MODEL/PRETRAINED"``; or a network of the user's own.
-
-    Returns
-    -------
-    Backbone
-
-    Raises
-    ------
-    ValueError
-        If nothing has that name.
-    ImportError
-        If it comes with an extra that is not installed.
-    """
+    """Return the row of the registry, or make one."""
     if isinstance(backbone, nn.Module):
         return own_backbone(backbone)
     if backbone in BACKBONES:
@@ -63,19 +45,7 @@ def get_backbone(backbone: str | nn.Module) -> Backbone:
 
 
 def get_preprocess(preprocessing: Any, backbone: Backbone) -> Preprocess:
-    """Return the preprocessing that ``ImageFeatures(preprocessing=...)`` asks for.
-
-    Parameters
-    ----------
-    preprocessing : None, "caffe" or callable
-        None is the backbone's own.
-    backbone : Backbone
-        The network.
-
-    Returns
-    -------
-    Preprocess
-    """
+    """Return the preprocessing that ``ImageFeatures(preprocessing=...)`` asks for."""
     if preprocessing is None:
         return backbone.preprocess
     return CAFFE if isinstance(preprocessing, str) else Transform(preprocessing)
@@ -83,23 +53,7 @@ def get_preprocess(preprocessing: Any, backbone: Backbone) -> Preprocess:
 
 @lru_cache(maxsize=32)
 def torchvision_backbone(name: str) -> Backbone:
-    """Return any classifier of torchvision, read in front of its last layer.
-
-    Parameters
-    ----------
-    name : str
-        Its name in torchvision, such as ``"resnet50"``.
-
-    Returns
-    -------
-    Backbone
-        With torchvision's default weights and their preprocessing.
-
-    Raises
-    ------
-    ValueError
-        If torchvision has no such classifier.
-    """
+    """Return any classifier of torchvision, read in front of its last layer."""
     import torchvision
 
     names = torchvision.models.list_models(module=torchvision.models)
@@ -155,17 +109,7 @@ def _rename_densenet(name: str) -> str:
 
 
 def timm_backbone(name: str) -> Backbone:
-    """Return a network of timm, read in front of its classifier.
-
-    Parameters
-    ----------
-    name : str
-        As ``timm.create_model`` takes it, such as ``"resnet50.a1_in1k"``.
-
-    Returns
-    -------
-    Backbone
-    """
+    """Return a network of timm, read in front of its classifier."""
     timm = _extra("timm", "timm")
     try:
         config = timm.get_pretrained_cfg(name)
@@ -204,18 +148,7 @@ def timm_backbone(name: str) -> Backbone:
 
 
 def clip_backbone(name: str) -> Backbone:
-    """Return the image side of a CLIP model of open_clip: the joint embedding.
-
-    Parameters
-    ----------
-    name : str
-        ``MODEL/PRETRAINED`` as open_clip lists them, such as
-        ``"ViT-B-32/laion2b_s34b_b79k"``; without ``/PRETRAINED`` it needs ``weights``.
-
-    Returns
-    -------
-    Backbone
-    """
+    """Return the image side of a CLIP model of open_clip: the joint embedding."""
     open_clip = _extra("open_clip", "clip")
     _, _, config, pretrained = _clip_settings(name)
 
@@ -236,23 +169,7 @@ def clip_backbone(name: str) -> Backbone:
 def clip_captions(
     name: str, weights: Path | None, device: torch.device
 ) -> Callable[[list[str]], torch.Tensor]:
-    """Return the text side of a CLIP model of open_clip.
-
-    Parameters
-    ----------
-    name : str
-        As in :func:`clip_backbone`.
-    weights : path or None
-        A file of the whole model's weights.
-    device : torch.device
-        Where to compute.
-
-    Returns
-    -------
-    callable
-        From captions to the joint embedding, of shape (n_captions, width), on the CPU,
-        not scaled to unit length.
-    """
+    """Return the text side of a CLIP model of open_clip."""
     open_clip = _extra("open_clip", "clip")
     model, _, _, pretrained = _clip_settings(name)
     whole: Any = _whole_clip(name, weights)
@@ -333,23 +250,12 @@ class _ImageTower(nn.Module):
         self.tower: Any = whole.visual if self.plain else whole
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From pictures to the joint embedding, not scaled to unit length."""
+        """From images to the joint embedding, not scaled to unit length."""
         return self.tower(x) if self.plain else self.tower.encode_image(x)
 
 
 def own_backbone(network: nn.Module) -> Backbone:
-    """Return a user's own network as a backbone; its output is the only layer.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        From (n, channels, height, width) to (n, width), or (n, width, 1, 1).
-
-    Returns
-    -------
-    Backbone
-        Its width is known once it is loaded; it has no preprocessing of its own.
-    """
+    """Return a user's own network as a backbone; its output is the only layer."""
 
     def load(layer: str, weights: Path | None) -> nn.Module:
         # Their own object stays in the mode and on the device that it is in.
@@ -361,7 +267,7 @@ def own_backbone(network: nn.Module) -> Backbone:
     def make_preprocess() -> Preprocess:
         raise ValueError(
             f"backbone is a network of your own ({type(network).__name__}), so preprocessing= must "
-            "say how a picture becomes its input: a callable from an RGB PIL image to a tensor of "
+            "say how an image becomes its input: a callable from an RGB PIL image to a tensor of "
             "shape (channels, height, width), such as a torchvision Compose."
         )
 
@@ -369,14 +275,7 @@ def own_backbone(network: nn.Module) -> Backbone:
 
 
 def output_width(network: nn.Module, preprocess: Preprocess, name: str) -> int:
-    """Return how many features a network gives, by showing it a grey picture.
-
-    Raises
-    ------
-    ValueError
-        If the output is not one row a picture, or the network can't take what the
-        preprocessing gives.
-    """
+    """Return how many features a network gives, by showing it a grey image."""
     views = preprocess.view(Image.new("RGB", (256, 256), "grey"))[None]
     try:
         with torch.inference_mode():
@@ -389,7 +288,7 @@ def output_width(network: nn.Module, preprocess: Preprocess, name: str) -> int:
     shape = tuple(getattr(found, "shape", ()))
     if len(shape) < 2 or shape[0] != 1 or any(n != 1 for n in shape[2:]):
         raise ValueError(
-            f"The network {name!r} gives {shape or type(found).__name__} for one picture; features "
+            f"The network {name!r} gives {shape or type(found).__name__} for one image; features "
             "are of shape (1, n_features). Pool over positions at its end."
         )
     return int(shape[1])

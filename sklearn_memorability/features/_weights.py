@@ -22,15 +22,7 @@ class WeightsUnavailableError(OSError):
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """Weights that an installable package carries.
-
-    Attributes
-    ----------
-    locate : callable
-        Returns the path of the file; raises ImportError without the package.
-    extra : str
-        The extra of this package that installs it.
-    """
+    """Weights that an installable package carries."""
 
     locate: Callable[[], str]
     extra: str
@@ -48,14 +40,7 @@ class PackagedWeights:
 
 @dataclass(frozen=True)
 class DownloadedWeights:
-    """Weights that torchvision publishes at an address.
-
-    Attributes
-    ----------
-    url : str
-        The address. As everywhere in torchvision, the file's name ends in the first
-        digits of its SHA-256, ``name-<digits>.pth``, against which it is checked.
-    """
+    """Weights that torchvision publishes at an address."""
 
     url: str
 
@@ -87,26 +72,7 @@ class DownloadedWeights:
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
-    """Read the weights in a file.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A ``.safetensors`` file, or one that ``torch.save`` wrote of a state dict.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        On the CPU.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is damaged, or holds anything but tensors by name. Files that
-        would run code when loaded are refused without running it.
-    """
+    """Read the weights in a file."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of weights at {str(path)!r}.")

@@ -120,8 +120,8 @@ def _block_rows(
             raise _moved(error, block.start) from error
     for warning in caught:
         if isinstance(warning.message, UnreadableImagesWarning):
-            for error in warning.message.errors:
-                moved = _moved(error, block.start)
+            for unread in warning.message.errors:
+                moved = _moved(unread, block.start)
                 errors.setdefault(moved.row or 0, moved)
         else:
             warnings.warn(warning.message, stacklevel=3)

@@ -1,6 +1,6 @@
 """Reading what users call an image: files, bytes, PIL images, arrays."""
 
-from sklearn_memorability.images._collect import as_image_list, list_images
-from sklearn_memorability.images._read import ImageContent, ImageReadError, read_image
+from sklearn_memorability.images._collect import list_images
+from sklearn_memorability.images._read import ImageReadError, read_image
 
-__all__ = ["ImageContent", "ImageReadError", "as_image_list", "list_images", "read_image"]
+__all__ = ["ImageReadError", "list_images", "read_image"]

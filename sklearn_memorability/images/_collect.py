@@ -10,20 +10,8 @@ from PIL import Image
 from sklearn_memorability.images._rgb import is_tensor
 
 SUFFIXES = frozenset(
-    [
-        ".avif",
-        ".bmp",
-        ".gif",
-        ".jfif",
-        ".jp2",
-        ".jpeg",
-        ".jpg",
-        ".png",
-        ".ppm",
-        ".tif",
-        ".tiff",
-        ".webp",
-    ]
+    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
 )
 
 
@@ -73,34 +61,7 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> li
 
 
 def as_image_list(images: Any) -> list[Any]:
-    """Return a container of images as a list, one image an item, in order.
-
-    Parameters
-    ----------
-    images : list, tuple, array, Series or one-column DataFrame
-        Of images in any form that :func:`read_image` takes. An array is one of
-        objects or strings of shape (n_images,) or (n_images, 1), or an array or torch
-        tensor of pixels with four axes, the images along the first.
-
-    Returns
-    -------
-    list
-        The images, not yet read.
-
-    Raises
-    ------
-    ValueError
-        If it holds no image or its shape is not that of a container of images.
-    TypeError
-        If it is a single image or no container.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_memorability.images import as_image_list
-    >>> as_image_list(np.array([["a.jpg"], ["b.jpg"]]))
-    ['a.jpg', 'b.jpg']
-    """
+    """Return a container of images as a list, one image an item, in order."""
     single = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike | Image.Image)
     # A DataFrame may have a column named "read", which is no method.
     if single or callable(getattr(images, "read", None)):
@@ -141,5 +102,5 @@ def _rows_of_array(images: Any) -> list[Any]:
     raise ValueError(
         f"An array of shape {tuple(images.shape)} and dtype {images.dtype} is not a container of "
         "images: expected four axes (n_images, height, width, channels), or (n_images,) of "
-        "paths or objects. A single picture goes into a list."
+        "paths or objects. A single image goes into a list."
     )

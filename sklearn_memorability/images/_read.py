@@ -1,4 +1,4 @@
-"""One image, in any of the forms users have it, as an RGB picture."""
+"""One image, in any of the forms users have it, as an RGB image of Pillow."""
 
 import hashlib
 import io
@@ -14,8 +14,8 @@ from PIL import Image
 
 from sklearn_memorability.images._rgb import (
     array_to_rgb,
+    image_to_rgb,
     is_tensor,
-    picture_to_rgb,
     tensor_to_rgb,
 )
 
@@ -23,10 +23,10 @@ ImageLike = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray
 )
 
-# Four times what the largest picture that Pillow decodes without protest takes
-# uncompressed; what is larger is no picture, and would fill the memory.
+# Four times what the largest image that Pillow decodes without protest takes
+# uncompressed; what is larger is no image, and would fill the memory.
 _LARGEST_FILE = 1 << 30
-_TOO_LARGE = "has more than 1 GiB; no picture of a size that is read here has."
+_TOO_LARGE = "has more than 1 GiB, which no image that is read here has."
 
 # Formats of pixels. Pillow knows others too, which it hands to programs outside it
 # (PostScript to Ghostscript), or can't decode without them.
@@ -35,7 +35,7 @@ _FORMATS = frozenset(
     | {"QOI", "SGI", "TGA", "TIFF", "WEBP"}
 )
 
-# An open file has one position, and a picture that Pillow has opened but not read is
+# An open file has one position, and an image that Pillow has opened but not read is
 # such a file; two threads must not read one at the same time. Nor must they change
 # Python's filters of warnings, which all threads share.
 _ONE_AT_A_TIME = threading.RLock()
@@ -88,7 +88,7 @@ class ImageReadError(ValueError):
 
 
 def read_image(image: ImageLike, *, row: int | None = None) -> Image.Image:
-    """Return an image as an RGB picture, upright, 8 bits a channel.
+    """Return an image as an RGB image, upright, 8 bits a channel.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def read_image(image: ImageLike, *, row: int | None = None) -> Image.Image:
           in binary mode, which is read from its beginning and then wound back. Formats
           are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 and the rarer raster
           formats of Pillow.
-        - A picture.
+        - A PIL image.
         - An array or tensor of shape (height, width), (height, width, channels) or
           (channels, height, width) with 1, 3 or 4 channels: uint8, uint16, or float in
           [0, 1]. Where both ends could be channels, an array's are last, a tensor's
@@ -133,78 +133,42 @@ class ImageContent:
 
     The two come from the same bytes, so a file that changes in between can't be taken
     for what it was.
-
-    Parameters
-    ----------
-    image : path, bytes, open file, PIL.Image.Image, numpy.ndarray or torch.Tensor
-        As in :func:`read_image`.
-    row : int, optional
-        Its place among those asked for.
-
-    Raises
-    ------
-    ImageReadError
-        If its file can't be read.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_memorability.images import ImageContent
-    >>> content = ImageContent(np.zeros((4, 6, 3), dtype=np.uint8))
-    >>> content.rgb().size, len(content.digest())
-    ((6, 4), 32)
     """
 
     def __init__(self, image: ImageLike, *, row: int | None = None) -> None:
         self._image = image
         self._row = row
         self._encoded = self._guarded(_encoded, image)
-        self._picture: Image.Image | None = None
+        self._rgb: Image.Image | None = None
 
     def digest(self) -> bytes:
         """Return 32 bytes that tell this image from every other.
 
         The SHA-256 of a file's bytes, or of the size and the pixels of an image that
         was in memory.
-
-        Returns
-        -------
-        bytes
-            The hash.
         """
         if self._encoded is not None:
             return hashlib.sha256(self._encoded).digest()
-        picture = self.rgb()
-        pixels = hashlib.sha256(b"RGB %d x %d\n" % picture.size)
-        pixels.update(picture.tobytes())
+        rgb = self.rgb()
+        pixels = hashlib.sha256(b"RGB %d x %d\n" % rgb.size)
+        pixels.update(rgb.tobytes())
         return pixels.digest()
 
     def rgb(self) -> Image.Image:
-        """Return the picture, in mode RGB and upright.
+        """Return the image, in mode RGB and upright."""
+        if self._rgb is None:
+            self._rgb = self._guarded(self._decode_in_spite_of_warnings)
+        return self._rgb
 
-        Returns
-        -------
-        PIL.Image.Image
-            The picture.
-
-        Raises
-        ------
-        ImageReadError
-            If there is none.
-        """
-        if self._picture is None:
-            self._picture = self._guarded(self._picture_in_spite_of_warnings)
-        return self._picture
-
-    def _picture_in_spite_of_warnings(self) -> Image.Image:
-        # Pillow warns of damaged metadata and of very large pictures, and reads them.
-        # They are no less pictures where the user has made warnings errors.
+    def _decode_in_spite_of_warnings(self) -> Image.Image:
+        # Pillow warns of damaged metadata and of very large images, and reads them.
+        # They are no less images where the user has made warnings errors.
         try:
             return self._decode(self._image)
         except Warning:
             with _ONE_AT_A_TIME, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                # A picture keeps the metadata that it had read up to the warning, a
+                # An image keeps the metadata that it had read up to the warning, a
                 # copy reads them all.
                 again = self._image
                 return self._decode(again.copy() if isinstance(again, Image.Image) else again)
@@ -216,11 +180,11 @@ class ImageContent:
                 raise _RefusedError(f"the {what} empty.")
             with Image.open(io.BytesIO(self._encoded), formats=_formats()) as opened:
                 opened.load()
-                return picture_to_rgb(opened)
+                return image_to_rgb(opened)
         if isinstance(image, Image.Image):
             with _ONE_AT_A_TIME:
                 image.load()
-            return picture_to_rgb(image)
+            return image_to_rgb(image)
         if isinstance(image, np.ndarray):
             return array_to_rgb(image)
         if is_tensor(image):
@@ -240,7 +204,7 @@ class ImageContent:
 
     def _error(self, reason: str) -> ImageReadError:
         image: Any = self._image
-        # An open file has its path in its name, a picture in its file's name.
+        # An open file has its path in its name, a PIL image in its file's name.
         path = image if _is_path(image) else getattr(image, "name", getattr(image, "filename", ""))
         if _is_path(path) and os.fspath(path):
             return ImageReadError(reason, row=self._row, path=os.fspath(path))
@@ -279,13 +243,8 @@ def _encoded(image: Any) -> bytes | None:
 def _read_file(path: str | os.PathLike[str]) -> bytes:
     # Opening a pipe or a device could wait, or read, for ever.
     _refuse_others(os.stat(path))
-    with open(path, "rb", opener=_open_at_once) as file:
-        _refuse_others(os.fstat(file.fileno()))  # it may have become one since
+    with open(path, "rb") as file:
         return _limited(file)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _refuse_others(found: os.stat_result) -> None:

@@ -1,4 +1,4 @@
-"""From the pixels users have, in pictures and in arrays, to 8 bits of red, green, blue."""
+"""From PIL images and arrays to 8 bits of red, green and blue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,73 +20,38 @@ _TURNS = {
 }
 
 
-def picture_to_rgb(picture: Image.Image) -> Image.Image:
-    """Return a loaded picture upright and in mode RGB.
-
-    Parameters
-    ----------
-    picture : PIL.Image.Image
-        In any mode; it is not changed.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The same object if it is upright RGB already.
-
-    Raises
-    ------
-    ValueError
-        If it has no pixels, or its mode has no set range of values or values outside it.
-    """
-    if 0 in picture.size:
-        raise ValueError("the picture has no pixels.")
+def image_to_rgb(image: Image.Image) -> Image.Image:
+    """Return a loaded PIL image upright and in mode RGB."""
+    if 0 in image.size:
+        raise ValueError("the image has no pixels.")
     # Pillow's exif_transpose copies even what is upright, and trips over damaged
-    # metadata of pictures that are whole.
-    turn = _TURNS.get(_orientation(picture))
+    # metadata of images that are whole.
+    turn = _TURNS.get(_orientation(image))
     if turn is not None:
-        picture = picture.transpose(turn)
+        image = image.transpose(turn)
         # What is upright now must not be turned once more by who reads it next.
         for key in ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"):
-            picture.info.pop(key, None)
-    mode = picture.mode
-    if mode == "RGB" and "transparency" not in picture.info:
-        return picture
+            image.info.pop(key, None)
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image
     if mode == "F":
         raise ValueError(
-            "a picture of mode F has no set range of values; give a float array in [0, 1]."
+            "an image of mode F has no set range of values; give a float array in [0, 1]."
         )
     if mode.startswith("I"):
-        return _eight_bits(picture).convert("RGB")
+        return _eight_bits(image).convert("RGB")
     if mode == "La":  # Pillow undoes the premultiplied alpha of grey in one step alone
-        picture = picture.convert("LA")
-    if picture.has_transparency_data:
-        layers = picture.convert("RGBA")
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
         white = Image.new("RGBA", layers.size, "white")
         return Image.alpha_composite(white, layers).convert("RGB")
-    return picture.convert("RGB")
+    return image.convert("RGB")
 
 
 def array_to_rgb(values: np.ndarray, channels_first: bool = False) -> Image.Image:
-    """Return an array of pixels as a picture in mode RGB.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Of shape (height, width), (height, width, channels) or
-        (channels, height, width), with 1, 3 or 4 channels; uint8, uint16, or float in
-        [0, 1].
-    channels_first : bool, default=False
-        What is meant where both the first and the last length could be channels.
-
-    Returns
-    -------
-    PIL.Image.Image
-
-    Raises
-    ------
-    ValueError
-        If the shape, the type or the values are not those of pixels.
-    """
+    """Return an array of pixels as an image in mode RGB."""
     if np.ma.is_masked(values):
         raise ValueError("the array has masked pixels, which show nothing; fill them first.")
     values = np.asarray(values)  # without a subclass's own idea of indexing and minima
@@ -107,12 +72,12 @@ def array_to_rgb(values: np.ndarray, channels_first: bool = False) -> Image.Imag
     to_uint8 = _TO_UINT8.get(values.dtype.name)
     if to_uint8 is None:
         raise ValueError("the dtype must be uint8, uint16 or float (in [0, 1]).")
-    return picture_to_rgb(Image.fromarray(np.ascontiguousarray(to_uint8(values))))
+    return image_to_rgb(Image.fromarray(np.ascontiguousarray(to_uint8(values))))
 
 
-def _orientation(picture: Image.Image) -> Any:
+def _orientation(image: Image.Image) -> Any:
     try:
-        return picture.getexif().get(0x0112)
+        return image.getexif().get(0x0112)
     except Warning:
         raise  # where warnings are errors, the caller lets them pass and asks again
     except Exception:
@@ -120,15 +85,15 @@ def _orientation(picture: Image.Image) -> Any:
         return None
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image) -> Image.Image:
     # Pillow's own conversion clips 16-bit grey at 255 where it should scale.
-    values = np.asarray(picture).astype(np.int64)
+    values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
         raise ValueError(
             f"values from {values.min()} to {values.max()} don't fit 16-bit grey (0 to 65535)."
         )
     grey = _scale_uint16(values)
-    transparent = picture.info.get("transparency")
+    transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         grey[values == transparent] = 255
     return Image.fromarray(grey)
@@ -148,12 +113,8 @@ def _scale_unit_range(values: np.ndarray) -> np.ndarray:
     return np.rint(values * 255.0).astype(np.uint8)
 
 
-def _as_it_is(values: np.ndarray) -> np.ndarray:
-    return values
-
-
 _TO_UINT8: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "uint8": _as_it_is,
+    "uint8": np.asarray,
     "uint16": _scale_uint16,
     "float16": _scale_unit_range,
     "float32": _scale_unit_range,
@@ -170,23 +131,7 @@ def is_tensor(image: Any) -> bool:
 
 
 def tensor_to_rgb(tensor: Any) -> Image.Image:
-    """Return a torch tensor of pixels as a picture in mode RGB.
-
-    Parameters
-    ----------
-    tensor : torch.Tensor
-        As :func:`array_to_rgb` takes it, on any device; bfloat16 too. The channels
-        come first where both ends could be channels, as is torch's custom.
-
-    Returns
-    -------
-    PIL.Image.Image
-
-    Raises
-    ------
-    ValueError
-        As :func:`array_to_rgb`.
-    """
+    """Return a torch tensor of pixels as an image in mode RGB."""
     tensor = tensor.detach().cpu()
     if str(tensor.dtype) == "torch.bfloat16":  # NumPy has no such type
         tensor = tensor.float()

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from sklearn_memorability.images import as_image_list, list_images
+from sklearn_memorability.images import list_images
+from sklearn_memorability.images._collect import as_image_list
 
 NAMES = ["b.jpg", "a.jpg"]
 

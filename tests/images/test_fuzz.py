@@ -84,19 +84,6 @@ def test_the_undamaged_files_are_read(name):
     assert check(ENCODED[name])
 
 
-@quick
-@given(st.binary(max_size=400))
-def test_any_bytes(content):
-    check(content)
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@quick
-@given(content=st.binary(max_size=200), kept=st.integers(1, 60))
-def test_any_bytes_behind_the_head_of_a_picture(name, content, kept):
-    check(ENCODED[name][:kept] + content)
-
-
 @pytest.mark.parametrize("name", FORMATS)
 @quick
 @given(
@@ -151,16 +138,3 @@ def test_any_metadata_leaves_a_picture(exif, known):
 )
 def test_any_array(array):
     check(array)
-
-
-@quick
-@given(
-    values=arrays.arrays(
-        dtype=st.sampled_from([np.uint8, np.uint16, np.float16, np.float32, np.float64]),
-        shape=st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3, 4])),
-        elements={"min_value": 0, "max_value": 1},
-    )
-)
-def test_any_pixels_in_range_are_a_picture(values):
-    assert check(values)
-    assert read_image(values).size == values.shape[1::-1]
