@@ -1,10 +1,10 @@
 """
-What the caption space sees in a picture
-========================================
+What the caption space sees in an image
+=======================================
 
-The paper's second feature is a picture's place in a space that it shares with captions.
-Before one builds on it, one may want to look: which captions lie nearest to a picture?
-The bundled space was learned on everyday scenes (Flickr8k) and knows those best::
+The paper's second feature is an image's place in a space that it shares with captions.
+This shows which captions lie nearest to each image. The bundled space was learned on
+everyday scenes (Flickr8k) and knows those best::
 
     python examples/plot_captions.py [FOLDER] [--captions FILE] [--output captions.png]
 
@@ -22,67 +22,64 @@ from sklearn_memorability.images import list_images, read_image
 
 N_SHOWN = 4
 N_CAPTIONS = 4
-CAPTIONS = [
-    "A red flower on a plant.",
-    "A temple with a tiled roof.",
-    "A dog runs through the grass.",
-    "A man climbs a rock.",
-    "A child plays in the water.",
-    "People walk down a street in the city.",
-    "A bird flies over the sea.",
-    "A man rides a bike.",
-]
+CAPTIONS = """\
+A red flower on a plant.
+A temple with a tiled roof.
+A dog runs through the grass.
+A man climbs a rock.
+A child plays in the water.
+People walk down a street in the city.
+A bird flies over the sea.
+A man rides a bike."""
 
-parser = argparse.ArgumentParser(description="Show which captions lie nearest to pictures.")
-parser.add_argument("folder", nargs="?", type=Path, help="pictures (default: two samples)")
+parser = argparse.ArgumentParser(description="Show which captions lie nearest to images.")
+samples = Path(sklearn.datasets.__file__).parent / "images"
+parser.add_argument("folder", nargs="?", type=Path, default=samples, help="images")
 parser.add_argument("--captions", type=Path, help="a file with a caption a line")
 parser.add_argument("--output", type=Path, default=Path("captions.png"), help="the figure")
 arguments = parser.parse_args()
 
 # %%
-# Pictures and candidates
-# -----------------------
+# Images and candidates
+# ---------------------
 
-folder = arguments.folder or Path(sklearn.datasets.__file__).parent / "images"
+text = CAPTIONS
 try:
-    pictures = list_images(folder)
-    lines = CAPTIONS
+    paths = list_images(arguments.folder)
     if arguments.captions is not None:
-        lines = arguments.captions.read_text(encoding="utf-8").splitlines()
+        text = arguments.captions.read_text(encoding="utf-8")
 except OSError as error:
     parser.error(str(error))
-candidates = [line.strip() for line in lines if line.strip()]
-if not pictures:
-    parser.error(f"There are no pictures in {folder}.")
-if not candidates:
-    parser.error(f"There are no captions in {arguments.captions}.")
+candidates = [line.strip() for line in text.splitlines() if line.strip()]
+if not paths:
+    parser.error(f"There are no images in {arguments.folder}.")
 
 # %%
-# The nearest captions of each picture
-# ------------------------------------
-# Compare the captions of one picture: the order is what was learned, and a cosine on its
+# The nearest captions of each image
+# ----------------------------------
+# Compare the captions of one image: the order is what was learned, and a cosine on its
 # own says little. Neither sample is an everyday scene, and it shows.
 
-embedding = CaptionEmbedding(on_error="nan", verbose=1).fit(pictures)
-described = embedding.describe(pictures, candidates, k=N_CAPTIONS)
-for picture, captions in zip(pictures, described, strict=True):
-    print(picture.name)
-    for caption, cosine in captions:
-        print(f"  {cosine:+.2f}  {caption}")
+embedding = CaptionEmbedding(on_error="nan", verbose=1).fit(paths)
+described = embedding.describe(paths, candidates, k=N_CAPTIONS)
+titles = [
+    "\n".join(f"{cosine:+.2f}  {caption}" for caption, cosine in nearest) for nearest in described
+]
+for path, title in zip(paths, titles, strict=True):
+    print(path.name, *title.splitlines(), sep="\n")
 
 # %%
 # The first few, drawn
 # --------------------
 
-shown = [(p, c) for p, c in zip(pictures, described, strict=True) if c][:N_SHOWN]
+shown = [(path, title) for path, title in zip(paths, titles, strict=True) if title][:N_SHOWN]
 if not shown:
-    parser.error(f"None of the pictures in {folder} can be read.")
+    parser.error(f"None of the images in {arguments.folder} can be read.")
 figure, axes = plt.subplots(1, len(shown), figsize=(4 * len(shown), 4.5), squeeze=False)
-for axis, (picture, captions) in zip(axes[0], shown, strict=True):
-    axis.imshow(read_image(picture))
-    axis.set_axis_off()
-    text = "\n".join(f"{cosine:+.2f}  {caption}" for caption, cosine in captions)
-    axis.set_title(text, fontsize=9, loc="left")
+for ax, (path, title) in zip(axes[0], shown, strict=True):
+    ax.imshow(read_image(path))
+    ax.set_axis_off()
+    ax.set_title(title, fontsize=9, loc="left")
 figure.tight_layout()
 figure.savefig(arguments.output, dpi=110, bbox_inches="tight")
 print(f"-> {arguments.output}")
