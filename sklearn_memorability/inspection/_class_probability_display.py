@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_memorability.images import as_image_list, read_image
 from sklearn_memorability.inspection._image_choice import as_scores
 from sklearn_memorability.inspection._pyplot import BLUE, GREEN, ORANGE, axes_for, pyplot
-from sklearn_memorability.inspection._unwrap import _unwrap
+from sklearn_memorability.inspection._unwrap import class_head
 
 # More rows are no longer a figure to look at.
 _MOST_ROWS = 30
@@ -204,7 +204,7 @@ class ClassProbabilityDisplay:
         (3, 4)
         """
         pyplot("ClassProbabilityDisplay.from_estimator")
-        regressor, features = _unwrap(model, X, "predict_class_proba")
+        regressor, features = class_head(model, X, "predict_class_proba")
         return cls.from_predictions(
             regressor.predict_class_proba(features),
             regressor.thresholds_,

@@ -11,7 +11,7 @@ from torch.nn import functional
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import ClipSpace
 from sklearn_memorability.features._networks import Network
-from sklearn_memorability.inspection._fitted_steps import fitted_steps
+from sklearn_memorability.inspection._unwrap import fitted_steps
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 Function = Callable[[torch.Tensor], torch.Tensor]

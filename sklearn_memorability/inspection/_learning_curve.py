@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.inspection._fitted_steps import fitted_steps
 from sklearn_memorability.inspection._pyplot import (
     BLUE,
     COLOURS,
@@ -14,6 +13,7 @@ from sklearn_memorability.inspection._pyplot import (
     axes_for,
     pyplot,
 )
+from sklearn_memorability.inspection._unwrap import fitted_steps
 
 # More epochs than this are a curve without marks.
 _MOST_MARKED = 30

@@ -1,11 +1,17 @@
-"""Class probabilities and quantiles of whatever the regressor is wrapped in."""
+"""Predictions through whatever a regressor is wrapped in: Pipelines, searches, frozen models."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Bunch, _safe_indexing, column_or_1d
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from sklearn_memorability._utils._estimators import parts_of, steps_of
+from sklearn_memorability.features import UnreadableImagesWarning
+from sklearn_memorability.images import ImageReadError
 
 
 def class_proba(model: Any, X: Any) -> np.ndarray:
@@ -22,7 +28,7 @@ def class_proba(model: Any, X: Any) -> np.ndarray:
         Pipeline, search (``best_estimator_``) or frozen estimator around it, nested in
         any way.
     X : array-like
-        What ``model.predict`` takes, pictures or features.
+        What ``model.predict`` takes: images or features.
 
     Returns
     -------
@@ -46,7 +52,7 @@ def class_proba(model: Any, X: Any) -> np.ndarray:
     >>> class_proba(pipeline, X[:5]).shape
     (5, 4)
     """
-    regressor, features = _unwrap(model, X, "predict_class_proba")
+    regressor, features = class_head(model, X, "predict_class_proba")
     return regressor.predict_class_proba(features)
 
 
@@ -58,7 +64,7 @@ def quantiles(model: Any, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)
     model : estimator
         As in :func:`class_proba`.
     X : array-like
-        What ``model.predict`` takes, pictures or features.
+        What ``model.predict`` takes: images or features.
     quantiles : sequence of float in [0, 1], default=(0.05, 0.5, 0.95)
         The levels.
 
@@ -71,6 +77,8 @@ def quantiles(model: Any, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)
     ------
     TypeError
         If no such regressor is inside.
+    ValueError
+        If a level lies outside [0, 1].
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -85,28 +93,111 @@ def quantiles(model: Any, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)
     >>> bool(low < high)
     True
     """
-    regressor, features = _unwrap(model, X, "predict_quantiles")
+    regressor, features = class_head(model, X, "predict_quantiles")
     return regressor.predict_quantiles(features, quantiles)
 
 
-def _unwrap(model: Any, X: Any, method: str) -> tuple[Any, Any]:
-    outermost = model
-    while not hasattr(model, method):
-        if isinstance(model, Pipeline):
-            check_is_fitted(model)
-            if len(model) > 1:
-                X = model[:-1].transform(X)
-            model = model[-1]
-        elif hasattr(model, "best_estimator_") or (
-            hasattr(model, "refit") and hasattr(model, "cv")
-        ):
-            check_is_fitted(model, "best_estimator_")
-            model = model.best_estimator_
-        elif type(model).__name__ == "FrozenEstimator":
-            model = model.estimator
-        else:
-            raise TypeError(
-                f"{type(outermost).__name__} holds no estimator with {method}; expected a "
-                "BalancedQuantileClassifierRegressor, or a Pipeline or search around one."
-            )
-    return model, X
+def predict_images(model: Any, images: Any, levels: Sequence[float] = (0.05, 0.95)) -> Bunch:
+    """Predict all that a model says of each image, each going through it once.
+
+    An image that can't be read costs its own row only.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted one, or a Pipeline, search or frozen estimator around it.
+    images : array-like
+        What ``model.predict`` takes: images, or features.
+    levels : sequence of float in [0, 1], default=(0.05, 0.95)
+        The levels of the quantiles.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``score`` of shape (n_images,); ``class_proba`` of shape (n_images, n_classes) and
+        ``quantiles`` of shape (n_images, n_levels), or None for models without classes; and
+        ``errors``, a list of ImageReadError in the order of their rows, which are NaN.
+    """
+    *transformers, head = fitted_steps(model)
+    n_images = _num_samples(images)
+    rows = np.arange(n_images)
+    has_classes = hasattr(head, "_quantiles_of")
+    with _unreadable_as_nan(model) as errors:
+        predict = head.predict_class_proba if has_classes else head.predict
+        output = images
+        for step in [*(transformer.transform for transformer in transformers), predict]:
+            output = step(output)
+            # Scikit-learn's estimators mostly refuse NaN, and all of them no row at all.
+            rows, output = _without_errors(rows, output, errors())
+            if not len(rows):
+                break
+    levels = np.asarray(levels, dtype=float)
+    result = Bunch(
+        score=np.full(n_images, np.nan),
+        class_proba=np.full((n_images, head.n_classes_), np.nan) if has_classes else None,
+        quantiles=np.full((n_images, len(levels)), np.nan) if has_classes else None,
+        errors=errors(),
+    )
+    if not len(rows):
+        return result
+    if has_classes:
+        result.class_proba[rows] = output
+        result.quantiles[rows] = head._quantiles_of(output, levels)
+        output = head._scores_of(output)
+    result.score[rows] = column_or_1d(np.asarray(output, dtype=float))
+    return result
+
+
+def fitted_steps(model: Any) -> list[Any]:
+    """Return the steps that data pass through, in order; NotFittedError if one is not fitted."""
+    steps = [step for _, step in steps_of(model)]
+    for part in [model, *steps]:
+        # Whatever has a predict may stand in for an estimator.
+        if hasattr(part, "fit"):
+            check_is_fitted(part)
+    return steps
+
+
+def class_head(model: Any, X: Any, method: str) -> tuple[Any, Any]:
+    """Return the regressor with classes inside a model, and what goes into it."""
+    *transformers, head = fitted_steps(model)
+    if not hasattr(head, method):
+        raise TypeError(
+            f"{type(model).__name__} holds no estimator with {method}; expected a "
+            "BalancedQuantileClassifierRegressor, or a Pipeline or search around one."
+        )
+    for transformer in transformers:
+        X = transformer.transform(X)
+    return head, X
+
+
+@contextmanager
+def _unreadable_as_nan(model: Any) -> Iterator[Callable[[], list[ImageReadError]]]:
+    """Let the model's transformers go on after unreadable images; yields what lists these."""
+    refusing = [part for part in parts_of(model) if getattr(part, "on_error", None) == "raise"]
+
+    def errors() -> list[ImageReadError]:
+        warned = [w.message for w in record if isinstance(w.message, UnreadableImagesWarning)]
+        by_row = {error.row: error for warning in warned for error in warning.errors}
+        return sorted(by_row.values(), key=lambda error: error.row)
+
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always", UnreadableImagesWarning)
+        for part in refusing:
+            part.on_error = "nan"
+        try:
+            yield errors
+        finally:
+            for part in refusing:
+                part.on_error = "raise"
+    for other in record:
+        if not isinstance(other.message, UnreadableImagesWarning):
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+
+
+def _without_errors(
+    rows: np.ndarray, X: Any, errors: list[ImageReadError]
+) -> tuple[np.ndarray, Any]:
+    """Return the places of the images that could be read, and their rows of ``X``."""
+    left = np.flatnonzero(~np.isin(rows, [error.row for error in errors]))
+    return rows[left], X if len(left) == len(rows) else _safe_indexing(X, left)
