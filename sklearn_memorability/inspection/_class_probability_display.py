@@ -1,4 +1,4 @@
-"""The class probabilities of chosen pictures, on the axis of the scores."""
+"""The class probabilities of chosen images, on the axis of the scores."""
 
 import textwrap
 from collections.abc import Sequence
@@ -6,9 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.images import as_image_list, read_image
-from sklearn_memorability.inspection._image_choice import as_scores
-from sklearn_memorability.inspection._pyplot import BLUE, GREEN, ORANGE, axes_for, pyplot
+from sklearn_memorability.images import read_image
+from sklearn_memorability.images._collect import as_image_list
+from sklearn_memorability.inspection._displays import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    as_scores,
+    axes_for,
+    pyplot,
+)
 from sklearn_memorability.inspection._unwrap import class_head
 
 # More rows are no longer a figure to look at.
@@ -18,13 +25,13 @@ _MOST_LABELLED = 8
 _MOST_TICKS = 9
 _THUMBNAIL = 200
 _NAME: dict[str, Any] = {"width": 26, "max_lines": 3, "placeholder": " …"}
-# Within a picture's row of height 1, from its lower edge: the marks of the scores, then
+# Within an image's row of height 1, from its lower edge: the marks of the scores, then
 # the bars, then the figure above the highest one.
 _MARKS, _FOOT, _BAR = 0.11, 0.2, 0.58
 
 
 class ClassProbabilityDisplay:
-    """How probable each class of scores is for some pictures, a row for each.
+    """How probable each class of scores is for some images, a row for each.
 
     Use :meth:`from_estimator`, or :meth:`from_predictions` with probabilities that are
     at hand. All parameters are stored as attributes.
@@ -39,9 +46,9 @@ class ClassProbabilityDisplay:
     y_pred, y_true : ndarray of shape (n_images,), optional
         The predicted and the true scores, marked under the bars.
     images : sequence of images, optional
-        The pictures, drawn left of their row.
+        The images, drawn left of their row.
     names : sequence of str, optional
-        The pictures' names, written right of their row.
+        The images' names, written right of their row.
 
     Attributes
     ----------
@@ -50,15 +57,15 @@ class ClassProbabilityDisplay:
     figure_ : matplotlib Figure or SubFigure
         The figure of it.
     bars_ : list of matplotlib BarContainer
-        Each picture's bars.
+        Each image's bars.
     thumbnails_ : list of matplotlib Axes
-        The pictures' places; empty without pictures.
+        The images' places; empty without images.
     legend_ : matplotlib Legend or None
         The key to the marks.
 
     Notes
     -----
-    All classes are drawn equally wide, as they are equally full of training pictures.
+    All classes are drawn equally wide, as they are equally full of training images.
     So the axis of the scores is stretched where scores are dense, and the numbers on it
     are not evenly spaced: they are the thresholds between the classes.
 
@@ -89,18 +96,13 @@ class ClassProbabilityDisplay:
         self.images = images
         self.names = names
 
-    def plot(
-        self, ax: Any = None, *, figsize: tuple[float, float] | None = None
-    ) -> "ClassProbabilityDisplay":
+    def plot(self, ax: Any = None) -> "ClassProbabilityDisplay":
         """Draw the probabilities; nothing is shown on a screen.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
-        figsize : tuple of two floats, optional
-            Width and height of the new figure, in inches. By default, it grows with the
-            rows.
 
         Returns
         -------
@@ -112,10 +114,9 @@ class ClassProbabilityDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If the parameters differ in their lengths, there are too many pictures to
-            look at, or both ``ax`` and ``figsize`` are given.
+            If the parameters differ in their lengths, or there are more than 30 images.
         sklearn_memorability.images.ImageReadError
-            If a picture can't be read.
+            If an image can't be read.
         """
         pyplot("ClassProbabilityDisplay.plot")
         proba, edges = _checked(self.proba, self.edges)
@@ -125,13 +126,11 @@ class ClassProbabilityDisplay:
             for name, given in (("y_true", self.y_true), ("y_pred", self.y_pred))
         }
         names = _per_row(self.names, "names", n_rows)
-        pictures = [
+        images = [
             _thumbnail(image, i)
             for i, image in enumerate(_per_row(self.images, "images", n_rows) or ())
         ]
-        size = (7.0, 1.3 + 0.95 * n_rows)
-        self.ax_ = ax = axes_for("ClassProbabilityDisplay.plot", ax, figsize, size)
-        self.figure_ = ax.figure
+        ax = axes_for(self, ax, (7.0, 1.3 + 0.95 * n_rows))
         ax.set(xlim=(0, n_classes), ylim=(n_rows, 0), xlabel="score, by the limits of the classes")
         ax.set_xticks(*_ticks(edges))
         ax.vlines(np.arange(1, n_classes), 0, n_rows, color="0.5", alpha=0.35, lw=0.8, zorder=0)
@@ -144,9 +143,7 @@ class ClassProbabilityDisplay:
         for label in ax.get_yticklabels():
             label.set_parse_math(False)
         ax.tick_params(axis="y", length=0)
-        self.thumbnails_ = [
-            _draw_thumbnail(ax, i, n_rows, image) for i, image in enumerate(pictures)
-        ]
+        self.thumbnails_ = [_draw_thumbnail(ax, i, n_rows, image) for i, image in enumerate(images)]
         return self
 
     @classmethod
@@ -160,7 +157,7 @@ class ClassProbabilityDisplay:
         names: Sequence[str] | None = None,
         **plot_options: Any,
     ) -> "ClassProbabilityDisplay":
-        """Predict the class probabilities of some pictures and draw them.
+        """Predict the class probabilities of some images and draw them.
 
         Parameters
         ----------
@@ -169,16 +166,16 @@ class ClassProbabilityDisplay:
             :class:`~sklearn_memorability.regression.BalancedQuantileClassifierRegressor`,
             or a Pipeline, search or frozen estimator around it.
         X : array-like
-            What ``model.predict`` takes, pictures or features, of the chosen pictures
+            What ``model.predict`` takes, images or features, of the chosen images
             alone.
         y_true : array-like of shape (n_images,), optional
             Their true scores.
         images : list, tuple, array, Series or one-column DataFrame, optional
-            The pictures to draw beside their rows; of a model of pictures, ``X`` again.
+            The images to draw beside their rows; of a model of images, ``X`` again.
         names : sequence of str, optional
             Their names.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
@@ -242,11 +239,11 @@ class ClassProbabilityDisplay:
         y_pred, y_true : array-like of shape (n_images,), optional
             The predicted and the true scores.
         images : list, tuple, array, Series or one-column DataFrame, optional
-            The pictures.
+            The images.
         names : sequence of str, optional
             Their names.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
@@ -294,7 +291,7 @@ def _checked(proba: Any, edges: Any) -> tuple[np.ndarray, np.ndarray]:
         )
     if len(proba) > _MOST_ROWS:
         raise ValueError(
-            f"{len(proba)} pictures are too many rows for a figure; choose up to {_MOST_ROWS}."
+            f"{len(proba)} images are too many rows for a figure; choose up to {_MOST_ROWS}."
         )
     if edges.shape != (proba.shape[1] + 1,):
         raise ValueError(
@@ -314,9 +311,9 @@ def _per_row(given: Any, name: str, n_rows: int) -> Any:
 
 
 def _thumbnail(image: Any, row: int) -> np.ndarray:
-    picture = read_image(image, row=row).copy()
-    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    return np.asarray(picture)
+    image = read_image(image, row=row).copy()
+    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    return np.asarray(image)
 
 
 def _draw_thumbnail(ax: Any, i: int, n_rows: int, image: np.ndarray) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.inspection._pyplot import (
+from sklearn_memorability.inspection._displays import (
     BLUE,
     ORANGE,
     axes_for,
@@ -59,16 +59,13 @@ class TableDisplay:
         self.rows = rows
         self.title = title
 
-    def plot(self, ax: Any = None, *, figsize: tuple[float, float] | None = None) -> "TableDisplay":
+    def plot(self, ax: Any = None) -> "TableDisplay":
         """Draw the rows; nothing is shown on a screen.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
-        figsize : tuple of two floats, optional
-            Width and height of the new figure, in inches. By default, it grows with the
-            rows.
 
         Returns
         -------
@@ -80,8 +77,7 @@ class TableDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If there is no row, a row has no name, or both ``ax`` and ``figsize`` are
-            given.
+            If there is no row, or a row has no name.
         """
         pyplot("TableDisplay.plot")
         if not self.rows:
@@ -90,9 +86,7 @@ class TableDisplay:
         # A row is as high as its name has lines, and half a line more.
         heights = np.array([name.count("\n") + 1.5 for name in self.names_])
         self._places = np.cumsum(heights) - heights / 2
-        size = (7.0, 1.5 + 0.19 * heights.sum())
-        self.ax_ = ax = axes_for("TableDisplay.plot", ax, figsize, size)
-        self.figure_ = ax.figure
+        ax = axes_for(self, ax, (7.0, 1.5 + 0.19 * heights.sum()))
         ax.set(ylim=(heights.sum() + 0.3, -0.3), xlabel="Spearman's rank correlation")
         ax.set_yticks(self._places, self.names_, fontsize=9)
         for label in ax.get_yticklabels():
@@ -139,7 +133,7 @@ class TableDisplay:
         title : str, optional
             What the table is of. By default, the table's own title, if it has one.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.inspection._pyplot import (
+from sklearn_memorability.inspection._displays import (
     BLUE,
     COLOURS,
     ORANGE,
@@ -26,7 +26,7 @@ _SCORE_LOOK = ("--", ORANGE)
 _BEST: dict[str, Any] = {"marker": "o", "ms": 10, "mfc": "none", "mew": 1.8, "linestyle": ""}
 
 
-class LearningCurveDisplay:
+class TrainingCurveDisplay:
     """Loss and validation score of a network's training, epoch by epoch.
 
     Use :meth:`from_estimator`. All parameters are stored as attributes.
@@ -57,11 +57,11 @@ class LearningCurveDisplay:
 
     Examples
     --------
-    >>> from sklearn_memorability.inspection import LearningCurveDisplay
+    >>> from sklearn_memorability.inspection import TrainingCurveDisplay
     >>> epochs = [{"train_loss": 1.4, "valid_spearman": 0.2},
     ...           {"train_loss": 1.2, "valid_spearman": 0.4},
     ...           {"train_loss": 1.1, "valid_spearman": 0.3}]
-    >>> LearningCurveDisplay({"mine": epochs}).plot().best_epochs_
+    >>> TrainingCurveDisplay({"mine": epochs}).plot().best_epochs_
     {'mine': 2}
     """
 
@@ -71,21 +71,17 @@ class LearningCurveDisplay:
         self.histories = histories
         self.score = score
 
-    def plot(
-        self, ax: Any = None, *, figsize: tuple[float, float] | None = None
-    ) -> "LearningCurveDisplay":
+    def plot(self, ax: Any = None) -> "TrainingCurveDisplay":
         """Draw the curves; nothing is shown on a screen.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
-        figsize : tuple of two floats, optional
-            Width and height of the new figure, in inches.
 
         Returns
         -------
-        LearningCurveDisplay
+        TrainingCurveDisplay
             Itself, with the attributes that end in an underscore.
 
         Raises
@@ -93,10 +89,9 @@ class LearningCurveDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If there is no epoch to draw, an epoch has no figure of the name ``score``,
-            or both ``ax`` and ``figsize`` are given.
+            If there is no epoch to draw, or no epoch has a figure of the name ``score``.
         """
-        pyplot("LearningCurveDisplay.plot")
+        pyplot("TrainingCurveDisplay.plot")
         histories = {name: [dict(epoch) for epoch in h] for name, h in self.histories.items()}
         empty = [name for name, history in histories.items() if not history]
         if not histories or empty:
@@ -106,8 +101,7 @@ class LearningCurveDisplay:
         known = {figure: None for h in histories.values() for epoch in h for figure in epoch}
         if score is not None and score not in known:
             raise ValueError(f"score={score!r} is in no epoch; there are {list(known)}.")
-        self.ax_ = ax = axes_for("LearningCurveDisplay.plot", ax, figsize, (6.4, 4.4))
-        self.figure_ = ax.figure
+        ax = axes_for(self, ax, (6.4, 4.4))
         self.lines_: list[Any] = []
         self.best_epochs_: dict[str, int] = {}
         self.score_ax_: Any = None if score is None else ax.twinx()
@@ -142,7 +136,7 @@ class LearningCurveDisplay:
     @classmethod
     def from_estimator(
         cls, model: Any, *, score: str | None = None, **plot_options: Any
-    ) -> "LearningCurveDisplay":
+    ) -> "TrainingCurveDisplay":
         """Draw the training of a fitted model, or of several.
 
         Parameters
@@ -155,13 +149,13 @@ class LearningCurveDisplay:
             together, such as those of the folds that scikit-learn's ``cross_validate``
             returns with ``return_estimator=True``.
         score : str, optional
-            Which figure is the score; see :class:`LearningCurveDisplay`.
+            Which figure is the score; see :class:`TrainingCurveDisplay`.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
-        LearningCurveDisplay
+        TrainingCurveDisplay
             What was drawn.
 
         Raises
@@ -181,15 +175,15 @@ class LearningCurveDisplay:
         Examples
         --------
         >>> from sklearn_memorability.datasets import load_things_concepts
-        >>> from sklearn_memorability.inspection import LearningCurveDisplay
+        >>> from sklearn_memorability.inspection import TrainingCurveDisplay
         >>> from sklearn_memorability.pipelines import mlp_regressor
         >>> X, y = load_things_concepts(return_X_y=True)
         >>> model = mlp_regressor(early_stopping=True, max_epochs=3, random_state=0).fit(X, y)
-        >>> display = LearningCurveDisplay.from_estimator(model)
+        >>> display = TrainingCurveDisplay.from_estimator(model)
         >>> display.score_ax_.get_ylabel()
         'validation Spearman'
         """
-        pyplot("LearningCurveDisplay.from_estimator")
+        pyplot("TrainingCurveDisplay.from_estimator")
         if isinstance(model, Mapping):
             models = {str(name): each for name, each in model.items()}
         elif isinstance(model, list | tuple | np.ndarray):

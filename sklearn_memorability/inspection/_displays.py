@@ -1,0 +1,62 @@
+"""What the displays share: colours, axes, checks of scores, and the width of texts."""
+
+import textwrap
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+
+# After Okabe and Ito's palette, which colour-blind readers can tell apart; its blue is
+# too dark to be seen on black.
+BLUE, ORANGE, GREEN = "#1F83C4", "#D55E00", "#009E73"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00")
+
+
+def pyplot(caller: str) -> Any:
+    """Return matplotlib's pyplot; where it is missing, the error names who needs it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} needs matplotlib: pip install 'sklearn-memorability[plot]'"
+        ) from error
+    return plt
+
+
+def axes_for(display: Any, ax: Any, size: tuple[float, float]) -> Any:
+    """Return the axes to draw in, those of a new figure by default; sets ``ax_``, ``figure_``."""
+    plt = pyplot(f"{type(display).__name__}.plot")
+    if ax is None:
+        ax = plt.figure(figsize=size, layout="constrained").add_subplot()
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax
+
+
+def as_scores(values: Any, name: str, n_images: int) -> Any:
+    """Return scores as an array, one finite number an image, or None."""
+    if values is None:
+        return None
+    scores = column_or_1d(
+        check_array(values, dtype=float, ensure_2d=False, ensure_all_finite=False, input_name=name)
+    )
+    if len(scores) != n_images:
+        raise ValueError(f"{name} has {len(scores)} scores for {n_images} images.")
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        listed = ", ".join(f"{scores[i]} in row {i}" for i in bad[:5])
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise ValueError(f"{name} must be finite; found {listed}{more}. Leave those images out.")
+    return scores
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break each line of a text into lines of at most so many letters."""
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+
+
+def letters(ax: Any, size: float) -> int:
+    """Return how many letters of a size, in points, fit beside each other in axes."""
+    # The width before the layout makes room for labels; a letter is on average not quite
+    # 0.6 as wide as its font is high.
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    return max(10, int(inches * 72 / (0.6 * size)))
