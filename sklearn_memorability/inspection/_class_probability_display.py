@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from sklearn_memorability.images import read_image
 from sklearn_memorability.images._collect import as_image_list
 from sklearn_memorability.inspection._displays import (
     BLUE,
@@ -15,6 +15,7 @@ from sklearn_memorability.inspection._displays import (
     as_scores,
     axes_for,
     pyplot,
+    small_image,
 )
 from sklearn_memorability.inspection._unwrap import class_head
 
@@ -76,7 +77,7 @@ class ClassProbabilityDisplay:
     >>> proba, edges = np.array([[0.1, 0.2, 0.7]]), np.array([0, 0.6, 0.8, 1])
     >>> display = ClassProbabilityDisplay(proba, edges, y_pred=np.array([0.92])).plot()
     >>> [label.get_text() for label in display.ax_.get_xticklabels()]
-    ['0.0', '0.6', '0.8', '1.0']
+    ['0', '0.6', '0.8', '1']
     """
 
     def __init__(
@@ -118,7 +119,6 @@ class ClassProbabilityDisplay:
         sklearn_memorability.images.ImageReadError
             If an image can't be read.
         """
-        pyplot("ClassProbabilityDisplay.plot")
         proba, edges = _checked(self.proba, self.edges)
         n_rows, n_classes = proba.shape
         scores = {
@@ -127,16 +127,24 @@ class ClassProbabilityDisplay:
         }
         names = _per_row(self.names, "names", n_rows)
         images = [
-            _thumbnail(image, i)
+            small_image(image, i, _THUMBNAIL)
             for i, image in enumerate(_per_row(self.images, "images", n_rows) or ())
         ]
         ax = axes_for(self, ax, (7.0, 1.3 + 0.95 * n_rows))
         ax.set(xlim=(0, n_classes), ylim=(n_rows, 0), xlabel="score, by the limits of the classes")
-        ax.set_xticks(*_ticks(edges))
+        step = -(-len(edges) // _MOST_TICKS)
+        ax.set_xticks(range(len(edges)))
+        ax.set_xticklabels(f"{e:.3g}" if i % step == 0 else "" for i, e in enumerate(edges))
         ax.vlines(np.arange(1, n_classes), 0, n_rows, color="0.5", alpha=0.35, lw=0.8, zorder=0)
         ax.hlines(np.arange(1, n_rows), 0, n_classes, color="0.5", lw=0.8)
-        highest = proba.max()
-        self.bars_ = [self._draw_bars(i, row, highest) for i, row in enumerate(proba)]
+        heights = _BAR * proba / proba.max()
+        self.bars_ = [
+            ax.bar(np.arange(n_classes) + 0.5, -row, bottom=i + 1 - _FOOT, width=0.9, color=BLUE)
+            for i, row in enumerate(heights)
+        ]
+        if n_classes <= _MOST_LABELLED:
+            for bars, row in zip(self.bars_, proba, strict=True):
+                ax.bar_label(bars, [f"{p:.2f}" for p in row], padding=1, fontsize=8)
         self.legend_ = _mark(ax, scores, edges)
         ax.yaxis.tick_right()
         ax.set_yticks(np.arange(n_rows) + 0.5, _labels(n_rows, names, scores), fontsize=9)
@@ -264,24 +272,6 @@ class ClassProbabilityDisplay:
             names=names,
         ).plot(**plot_options)
 
-    def _draw_bars(self, i: int, row: np.ndarray, highest: float) -> Any:
-        heights = _BAR * row / highest
-        bars = self.ax_.bar(
-            np.arange(len(row)) + 0.5, -heights, bottom=i + 1 - _FOOT, width=0.9, color=BLUE
-        )
-        labelled = range(len(row)) if len(row) <= _MOST_LABELLED else [int(row.argmax())]
-        for k in labelled:
-            self.ax_.annotate(
-                f"{row[k]:.2f}",
-                (k + 0.5, i + 1 - _FOOT - heights[k]),
-                xytext=(0, 1),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8,
-            )
-        return bars
-
 
 def _checked(proba: Any, edges: Any) -> tuple[np.ndarray, np.ndarray]:
     proba, edges = np.asarray(proba, dtype=float), np.asarray(edges, dtype=float)
@@ -310,13 +300,7 @@ def _per_row(given: Any, name: str, n_rows: int) -> Any:
     return given
 
 
-def _thumbnail(image: Any, row: int) -> np.ndarray:
-    image = read_image(image, row=row).copy()
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    return np.asarray(image)
-
-
-def _draw_thumbnail(ax: Any, i: int, n_rows: int, image: np.ndarray) -> Any:
+def _draw_thumbnail(ax: Any, i: int, n_rows: int, image: Image.Image) -> Any:
     # Row 0 is the uppermost, while an axes' own height counts from below.
     lower = 1 - (i + 0.95) / n_rows
     inset = ax.inset_axes((-0.2, lower, 0.19, 0.9 / n_rows))
@@ -326,30 +310,19 @@ def _draw_thumbnail(ax: Any, i: int, n_rows: int, image: np.ndarray) -> Any:
     return inset
 
 
-def _ticks(edges: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    # Every limit has a tick; where there are many, only some are labelled, both ends
-    # always.
-    digits = next(
-        (n for n in range(1, 5) if len({f"{edge:.{n}f}" for edge in edges}) == len(edges)), 4
-    )
-    n_labelled = min(len(edges), _MOST_TICKS)
-    labelled = np.rint(np.linspace(0, len(edges) - 1, n_labelled)).astype(int)
-    texts = [f"{edge:z.{digits}f}" if i in labelled else "" for i, edge in enumerate(edges)]
-    return np.arange(len(edges)), texts
-
-
 def _mark(ax: Any, scores: dict[str, Any], edges: np.ndarray) -> Any:
+    """Mark the scores under the bars; return the legend, if there are any."""
     looks = {
         "y_true": {"marker": "o", "s": 60, "facecolors": "none", "edgecolors": ORANGE, "lw": 1.6},
         "y_pred": {"marker": "^", "s": 45, "color": GREEN, "lw": 0},
     }
-    texts = {"y_true": "true score", "y_pred": "predicted score"}
-    for name, values in scores.items():
-        if values is not None:
-            places = np.interp(values, edges, np.arange(len(edges)))
-            rows = np.arange(len(values)) + 1 - _MARKS
-            ax.scatter(places, rows, label=texts[name], clip_on=False, zorder=3, **looks[name])
-    if all(values is None for values in scores.values()):
+    given = {name: values for name, values in scores.items() if values is not None}
+    for name, values in given.items():
+        places = np.interp(values, edges, np.arange(len(edges)))
+        rows = np.arange(len(values)) + 1 - _MARKS
+        label = "true score" if name == "y_true" else "predicted score"
+        ax.scatter(places, rows, label=label, clip_on=False, zorder=3, **looks[name])
+    if not given:
         return None
     return ax.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1

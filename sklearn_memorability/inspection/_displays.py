@@ -4,7 +4,10 @@ import textwrap
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from sklearn.utils import check_array, column_or_1d
+
+from sklearn_memorability.images import read_image
 
 # After Okabe and Ito's palette, which colour-blind readers can tell apart; its blue is
 # too dark to be seen on black.
@@ -54,9 +57,20 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
 
 
-def letters(ax: Any, size: float) -> int:
-    """Return how many letters of a size, in points, fit beside each other in axes."""
-    # The width before the layout makes room for labels; a letter is on average not quite
-    # 0.6 as wide as its font is high.
-    inches = ax.get_window_extent().width / ax.figure.dpi
+def letters(inches: float, size: float) -> int:
+    """Return how many letters of a size, in points, fit beside each other; at least ten."""
+    # A letter is on average not quite 0.6 as wide as its font is high.
     return max(10, int(inches * 72 / (0.6 * size)))
+
+
+def axes_letters(ax: Any, size: float) -> int:
+    """Return how many letters fit above axes, before the layout makes room for labels."""
+    return letters(ax.get_window_extent().width / ax.figure.dpi, size)
+
+
+def small_image(image: Any, row: int | None, side: int) -> Image.Image:
+    """Read an image and make its longer side at most so many pixels."""
+    # A copy, since what was read may be the very image that the user gave.
+    small = read_image(image, row=row).copy()
+    small.thumbnail((side, side))
+    return small

@@ -1,6 +1,5 @@
 """Grids of images with their scores, as in the paper's Figures 3 and 4."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
@@ -10,9 +9,14 @@ from PIL import Image
 from sklearn.preprocessing import minmax_scale
 from sklearn.utils import check_random_state, check_scalar
 
-from sklearn_memorability.images import read_image
 from sklearn_memorability.images._collect import as_image_list
-from sklearn_memorability.inspection._displays import as_scores, pyplot
+from sklearn_memorability.inspection._displays import (
+    as_scores,
+    letters,
+    pyplot,
+    small_image,
+    wrapped,
+)
 
 _ROW_NAMES = {
     "true": ("Most memorable", "Least memorable"),
@@ -133,7 +137,10 @@ class ImageGridDisplay:
         names = self._each_row("row_names", "")
         # Images are read before there is a figure, which an error would leave behind.
         images = [
-            [_small(image, j if places is None else places[j]) for j, image in enumerate(row)]
+            [
+                small_image(image, j if places is None else places[j], _SIDE)
+                for j, image in enumerate(row)
+            ]
             for row, places in zip(self.images, self._each_row("indices"), strict=True)
         ]
         if fig is None:
@@ -141,7 +148,8 @@ class ImageGridDisplay:
             fig = plt.figure(figsize=size, layout="none")
         self.figure_ = fig
         self.axes_, side = _add_axes(fig, n_columns, names, caption)
-        points = _font_size(labels, side)
+        # So that two scores fit side by side.
+        points = min(_LABEL_SIZE, 9 * side)
         self.texts_ = [
             [_draw(*drawn, size=points) for drawn in zip(axes, row, *texts, strict=False)]
             for axes, row, texts in zip(self.axes_, images, labels, strict=True)
@@ -430,13 +438,6 @@ def _examples(n: int, scores: Any, n_images: int, rng: np.random.RandomState) ->
     return np.argsort(-scores, kind="stable")[np.rint(ranks).astype(int)].tolist()
 
 
-def _small(image: Any, index: int) -> Image.Image:
-    # A copy, since what was read may be the very image that the user gave.
-    small = read_image(image, row=index).copy()
-    small.thumbnail((_SIDE, _SIDE))
-    return small
-
-
 def _labels(scores: Any, n_images: int) -> list[str | None]:
     # Without the sign of minus zero.
     return [None] * n_images if scores is None else [f"{score:z.2f}" for score in scores]
@@ -455,8 +456,8 @@ def _add_axes(
     """Add squares as large as fit, and the text above and below; return their side in inches."""
     # matplotlib's own layouts would make room for a long name in the first column alone.
     size = np.array([fig.bbox.width, fig.bbox.height]) / fig.dpi
-    names = [_wrapped(name, size[0], _NAME_SIZE) for name in names]
-    caption = _wrapped(caption, size[0], _LABEL_SIZE)
+    names = [wrapped(name, letters(size[0], _NAME_SIZE)) for name in names]
+    caption = wrapped(caption, letters(size[0], _LABEL_SIZE))
     above = [_text_height(name, _NAME_SIZE) for name in names]
     free = size[1] - sum(above) - _text_height(caption, _LABEL_SIZE) - _GAP
     side = min((size[0] - _GAP) / n_columns, free / len(names)) - _GAP
@@ -479,20 +480,8 @@ def _add_axes(
     return axes, side
 
 
-def _wrapped(text: str, width: float, size: float) -> str:
-    # A letter is on average not quite 0.6 as wide as its font is high.
-    return textwrap.fill(text, max(10, int(width * 72 / (0.6 * size))))
-
-
 def _text_height(text: str, size: float) -> float:
     return (1.2 * size * (text.count("\n") + 1) + 6) / 72 if text else 0.0
-
-
-def _font_size(labels: list[list[list[str | None]]], side: float) -> float:
-    """Return the points at which two of the longest label fit side by side."""
-    lengths = [len(text) for row in labels for texts in row for text in texts if text]
-    # A digit is about 0.64 of the size wide; 2.5 is for the boxes' edges and the gap.
-    return min(_LABEL_SIZE, 72 * side / (2 * 0.64 * max(lengths, default=1) + 2.5))
 
 
 def _draw(axes: Any, image: Image.Image, *labels: str | None, size: float) -> tuple[Any, ...]:

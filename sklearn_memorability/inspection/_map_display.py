@@ -7,7 +7,7 @@ import numpy as np
 from PIL import ImageOps
 
 from sklearn_memorability.images import read_image
-from sklearn_memorability.inspection._displays import axes_for, letters, pyplot, wrapped
+from sklearn_memorability.inspection._displays import axes_for, axes_letters, pyplot, wrapped
 from sklearn_memorability.inspection._gradient import gradient_map
 from sklearn_memorability.inspection._occlusion import occlusion_map
 
@@ -119,7 +119,6 @@ class MapDisplay:
         sklearn_memorability.images.ImageReadError
             If the image can't be read.
         """
-        pyplot("MapDisplay.plot")
         image = read_image(self.image)
         values = _checked(self.values, image.size)
         if vmax is not None and not vmax > 0:
@@ -151,7 +150,7 @@ class MapDisplay:
         if self.score is not None:
             lines.append(f"predicted score {self.score:z.3f}")
         # In the middle, as a tall image is narrower than its own place.
-        title = wrapped("\n".join(lines), int(0.8 * letters(ax, _TITLE_SIZE)))
+        title = wrapped("\n".join(lines), int(0.8 * axes_letters(ax, _TITLE_SIZE)))
         ax.set_title(title, fontsize=_TITLE_SIZE, loc="center", parse_math=False)
         return self
 

@@ -27,9 +27,9 @@ from tqdm.auto import tqdm
 import sklearn_memorability
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.features import UnreadableImagesWarning
-from sklearn_memorability.images import ImageReadError, read_image
+from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.images._collect import as_image_list
-from sklearn_memorability.inspection._displays import BLUE, ORANGE, as_scores, pyplot
+from sklearn_memorability.inspection._displays import BLUE, ORANGE, as_scores, pyplot, small_image
 from sklearn_memorability.inspection._score_display import ScoreDisplay
 from sklearn_memorability.inspection._unwrap import fitted_steps, predict_images
 from sklearn_memorability.metrics import spearman_interval
@@ -215,14 +215,12 @@ def _thumbnails(
     cards, errors = [], []
     for row, image in enumerate(tqdm(images, "Thumbnails", unit="image", disable=not verbose)):
         try:
-            # A copy, since what was read may be the very picture that the user gave.
-            small = read_image(image, row=row).copy()
+            small = small_image(image, row, size)
         except ImageReadError as error:
             if on_error == "raise":
                 raise
             errors.append(error)
             continue
-        small.thumbnail((size, size))
         # Its profile and metadata stay out of the file: they may hold a place or a name.
         small.info.clear()
         content = io.BytesIO()

@@ -9,7 +9,7 @@ from sklearn_memorability.inspection._displays import (
     BLUE,
     as_scores,
     axes_for,
-    letters,
+    axes_letters,
     pyplot,
     wrapped,
 )
@@ -297,30 +297,19 @@ class ScoreDisplay:
             parts = [f"Spearman {self.spearman_:z.3f}"]
             if self.interval is not None:
                 low, high = self.interval
-                parts[0] += (
-                    f" ({100 * self.confidence_level:g}% interval {low:z.3f} to {high:z.3f})"
-                )
+                level = f"{100 * self.confidence_level:g}%"
+                parts[0] += f" ({level} interval {low:z.3f} to {high:z.3f})"
         if self.consistency is not None:
             parts.append(f"human consistency {self.consistency:.2f}")
         if self.ceiling is not None:
             parts.append(f"human ceiling {self.ceiling:.2f}")
         parts += [f"MSE {self.mse_:.4f}", f"bias {self.bias_:+.3f}", f"n = {len(self.y_true):,}"]
-        lines = wrapped(_joined(parts, letters(ax, _TITLE_SIZE)), letters(ax, _TITLE_SIZE))
-        if self.name is not None:
-            lines = f"{wrapped(self.name, letters(ax, _TITLE_SIZE))}\n{lines}"
-        ax.set_title(lines, loc="left", fontsize=_TITLE_SIZE, parse_math=False)
-
-
-def _joined(parts: list[str], width: int) -> str:
-    """Put parts into lines, none of them cut where it fits into one."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        if len(lines[-1]) + len(part) + 2 <= width:
-            lines[-1] += f", {part}"
-        else:
-            lines[-1] += ","
-            lines.append(part)
-    return "\n".join(lines)
+        # No part is broken between lines: its own spaces are not where a line may end.
+        text = ", ".join(part.replace(" ", "\xa0") for part in parts)
+        lines = wrapped(
+            f"{self.name}\n{text}" if self.name else text, axes_letters(ax, _TITLE_SIZE)
+        )
+        ax.set_title(lines.replace("\xa0", " "), loc="left", fontsize=_TITLE_SIZE, parse_math=False)
 
 
 def _both(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,7 @@ from sklearn_memorability.inspection._displays import (
     BLUE,
     ORANGE,
     axes_for,
-    letters,
-    pyplot,
+    axes_letters,
     wrapped,
 )
 
@@ -79,7 +78,6 @@ class TableDisplay:
         ValueError
             If there is no row, or a row has no name.
         """
-        pyplot("TableDisplay.plot")
         if not self.rows:
             raise ValueError("rows is empty; there is nothing to draw.")
         self.names_ = [_name(row, i) for i, row in enumerate(self.rows)]
@@ -107,7 +105,7 @@ class TableDisplay:
             ax.axvline(0, color="0.5", lw=0.8, zorder=0)
         if self.title is not None:
             # Long names take room from the axes, which is not known before they are drawn.
-            title = wrapped(self.title, int(0.75 * letters(ax, 11)))
+            title = wrapped(self.title, int(0.75 * axes_letters(ax, 11)))
             ax.set_title(title, fontsize=11, loc="left", parse_math=False, pad=_LEGEND_HEIGHT)
         self.legend_ = ax.legend(
             loc="lower right",
@@ -167,52 +165,33 @@ class TableDisplay:
         return cls(list(rows), title=title).plot(**plot_options)
 
     def _draw_figures(self) -> None:
-        ax = self.ax_
+        rows = list(zip(self._places, self.rows, strict=True))
         papers = [
-            (_number(row, "paper"), y) for y, row in zip(self._places, self.rows, strict=True)
+            (_number(row, "paper"), y) for y, row in rows if _number(row, "paper") is not None
         ]
-        papers = [(value, y) for value, y in papers if value is not None]
         # Where both lie on each other, the paper's open square is seen around the dot.
         if papers:
-            ax.plot(
-                *zip(*papers, strict=True),
-                "s",
-                ms=10,
-                mfc="none",
-                mec=ORANGE,
-                mew=1.6,
-                label="paper",
-            )
+            look = {"ms": 10, "mfc": "none", "mec": ORANGE, "mew": 1.6, "label": "paper"}
+            self.ax_.plot(*zip(*papers, strict=True), "s", **look)
         kinds: dict[str, list[tuple[float, float, float, float]]] = {}
-        for y, row in zip(self._places, self.rows, strict=True):
-            found, low, high, error = (
+        for y, row in rows:
+            value, low, high, error = (
                 _number(row, name)
                 for name in ("spearman", "interval_low", "interval_high", "standard_error")
             )
-            if found is None:
+            if value is None:
                 continue
             if low is not None and high is not None:
                 # The mean over folds may lie outside of a narrow bootstrap interval.
-                ends = max(found - low, 0.0), max(high - found, 0.0)
-                kinds.setdefault("here, with interval", []).append((found, y, *ends))
-            elif error is not None:
-                kinds.setdefault("here, ± standard error", []).append((found, y, error, error))
+                ends = max(value - low, 0.0), max(high - value, 0.0)
+                kinds.setdefault("here, with interval", []).append((value, y, *ends))
             else:
-                kinds.setdefault("here", []).append((found, y, 0.0, 0.0))
+                kind = "here" if error is None else "here, ± standard error"
+                kinds.setdefault(kind, []).append((value, y, error or 0.0, error or 0.0))
         for (label, points), marker in zip(kinds.items(), "oDv", strict=False):
-            x, places, below, above = zip(*points, strict=True)
-            errors = None if label == "here" else (below, above)
-            ax.errorbar(
-                x,
-                places,
-                xerr=errors,
-                fmt=marker,
-                ms=5,
-                color=BLUE,
-                capsize=3,
-                lw=1.5,
-                label=label,
-            )
+            x, places, *errors = zip(*points, strict=True)
+            look = {"ms": 5, "color": BLUE, "capsize": 3, "lw": 1.5, "label": label}
+            self.ax_.errorbar(x, places, xerr=errors, fmt=marker, **look)
 
 
 def _number(row: dict[str, Any], name: str) -> float | None:

@@ -22,7 +22,6 @@ _LOSSES = {
     "train_loss": ("training loss", "-", BLUE),
     "valid_loss": ("validation loss", ":", BLUE),
 }
-_SCORE_LOOK = ("--", ORANGE)
 _BEST: dict[str, Any] = {"marker": "o", "ms": 10, "mfc": "none", "mew": 1.8, "linestyle": ""}
 
 
@@ -91,7 +90,6 @@ class TrainingCurveDisplay:
         ValueError
             If there is no epoch to draw, or no epoch has a figure of the name ``score``.
         """
-        pyplot("TrainingCurveDisplay.plot")
         histories = {name: [dict(epoch) for epoch in h] for name, h in self.histories.items()}
         empty = [name for name, history in histories.items() if not history]
         if not histories or empty:
@@ -105,32 +103,41 @@ class TrainingCurveDisplay:
         self.lines_: list[Any] = []
         self.best_epochs_: dict[str, int] = {}
         self.score_ax_: Any = None if score is None else ax.twinx()
-        n_epochs = max(map(len, histories.values()))
+        n_epochs, several = max(map(len, histories.values())), len(histories) > 1
         # One epoch is a point, which a line would not show.
         marker = "." if n_epochs <= _MOST_MARKED else ""
         kinds = {key: (ax, *look) for key, look in _LOSSES.items()}
         if score is not None:
-            kinds[score] = (self.score_ax_, f"validation {_plain(score)}", *_SCORE_LOOK)
+            text = f"validation {_plain(score)}"
+            kinds[score] = (self.score_ax_, text, "--", ORANGE)
+            self.score_ax_.set_ylabel(f"{text} (dashed)" if several else text)
+        handles = []
         for i, (name, history) in enumerate(histories.items()):
+            lines = []
             for key, (axes, text, style, colour) in kinds.items():
                 values = np.array([epoch.get(key, np.nan) for epoch in history], dtype=float)
                 if np.isnan(values).all():
                     continue
                 # Of one model, colours tell kinds of curves; of several, the models.
-                colour = colour if len(histories) == 1 else COLOURS[i % len(COLOURS)]
+                look = {"color": COLOURS[i % len(COLOURS)] if several else colour}
                 at = np.arange(1, len(values) + 1)
-                look = {"color": colour, "marker": marker, "linestyle": style}
-                self.lines_ += axes.plot(at, values, label=text, **look)
+                lines += axes.plot(at, values, label=text, marker=marker, linestyle=style, **look)
                 if key == score:
                     best = int(np.nanargmax(values))
                     self.best_epochs_[name] = best + 1
-                    axes.plot(best + 1, values[best], label="_best", color=colour, **_BEST)
+                    label = f"best epoch ({best + 1})"
+                    lines += axes.plot(best + 1, values[best], label=label, **look, **_BEST)
+            self.lines_ += [line for line in lines if line.get_linestyle() != "None"]
+            if several and i < len(COLOURS):
+                lines[0].set_label(textwrap.shorten(name, _NAME_WIDTH, placeholder=" …"))
+            handles += lines[:1] if several else lines
         ax.set(xlabel="epoch", ylabel="loss")
         ax.set_xlim(0.5, n_epochs + 0.5)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        if score is not None:
-            kinds[score][0].set_ylabel(kinds[score][1])
-        self._add_legend(list(histories))
+        if len(histories) <= len(COLOURS):
+            look = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False, "fontsize": 9}
+            for text in ax.legend(handles=handles, ncols=2, **look).get_texts():
+                text.set_parse_math(False)
         return self
 
     @classmethod
@@ -192,36 +199,6 @@ class TrainingCurveDisplay:
             models = {type(model).__name__: model}
         histories = {name: _history(each) for name, each in models.items()}
         return cls(histories, score=score).plot(**plot_options)
-
-    def _add_legend(self, names: list[str]) -> None:
-        from matplotlib.lines import Line2D
-
-        several = len(names) > 1
-        handles = {}
-        for line in self.lines_:
-            colour = "0.5" if several else line.get_color()
-            look = {"linestyle": line.get_linestyle(), "color": colour}
-            handles[line.get_label()] = Line2D([], [], **look)
-        if self.best_epochs_:
-            text = "best epochs" if several else f"best epoch ({self.best_epochs_[names[0]]})"
-            colour = "0.5" if several else _SCORE_LOOK[1]
-            handles[text] = Line2D([], [], color=colour, **_BEST)
-        if several and len(names) <= len(COLOURS):
-            for name, colour in zip(names, COLOURS, strict=False):
-                handles[textwrap.shorten(name, _NAME_WIDTH, placeholder=" …")] = Line2D(
-                    [], [], color=colour, lw=4
-                )
-        legend = self.ax_.legend(
-            list(handles.values()),
-            list(handles),
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=2,
-            frameon=False,
-            fontsize=9,
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
 
 
 def _history(model: Any) -> Any:

@@ -34,11 +34,11 @@ def test_bars_are_as_high_as_the_classes_are_probable():
 def test_the_axis_has_the_limits_of_the_classes():
     display = _draw()
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
-    assert labels == ["0.0", "0.6", "0.8", "1.0"]
+    assert labels == ["0", "0.6", "0.8", "1"]
     assert display.ax_.get_xticks().tolist() == [0, 1, 2, 3]
     own = ClassProbabilityDisplay.from_predictions(PROBA, [0, 0.505, 1], score_range=(-1, 1))
     labels = [label.get_text() for label in own.ax_.get_xticklabels()]
-    assert labels == ["-1.0", "0.0", "0.5", "1.0"]
+    assert labels == ["-1", "0", "0.505", "1"]
 
 
 def test_scores_are_marked_where_they_lie_between_the_limits():
