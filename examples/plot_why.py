@@ -71,10 +71,8 @@ figure, axes = plt.subplots(
 for row, (name, image) in zip(axes, images.items(), strict=True):
     covered = occlusion_map(model, image, window=64, stride=32)
     gradient = gradient_map(model, image, n_steps=16, smoothing=8)
-    MapDisplay.from_map(
-        covered, label="drop of the score when covered", name=f"{name}, occlusion", ax=row[0]
-    )
-    MapDisplay.from_map(gradient, label="share of the score", name=f"{name}, gradient", ax=row[1])
+    MapDisplay.from_map(covered, name=f"{name}, occlusion", ax=row[0])
+    MapDisplay.from_map(gradient, name=f"{name}, gradient", ax=row[1])
     print(f"{name}: predicted {covered.score:.3f}")
     print(f"  covered: the score drops by {covered.grid.min():+.3f} to {covered.grid.max():+.3f}")
     print(f"  plain image of its mean colour: {gradient.fill_score:.3f}")

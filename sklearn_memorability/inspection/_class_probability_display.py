@@ -19,8 +19,6 @@ from sklearn_memorability.inspection._displays import (
 )
 from sklearn_memorability.inspection._unwrap import class_head
 
-# More rows are no longer a figure to look at.
-_MOST_ROWS = 30
 # More classes than this have no room for a figure above each bar.
 _MOST_LABELLED = 8
 _MOST_TICKS = 9
@@ -115,7 +113,7 @@ class ClassProbabilityDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If the parameters differ in their lengths, or there are more than 30 images.
+            If the parameters differ in their lengths.
         sklearn_memorability.images.ImageReadError
             If an image can't be read.
         """
@@ -156,14 +154,7 @@ class ClassProbabilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        model: Any,
-        X: Any,
-        y_true: Any = None,
-        *,
-        images: Any = None,
-        names: Sequence[str] | None = None,
-        **plot_options: Any,
+        cls, model: Any, X: Any, y_true: Any = None, **options: Any
     ) -> "ClassProbabilityDisplay":
         """Predict the class probabilities of some images and draw them.
 
@@ -178,12 +169,8 @@ class ClassProbabilityDisplay:
             alone.
         y_true : array-like of shape (n_images,), optional
             Their true scores.
-        images : list, tuple, array, Series or one-column DataFrame, optional
-            The images to draw beside their rows; of a model of images, ``X`` again.
-        names : sequence of str, optional
-            Their names.
-        **plot_options
-            Passed to :meth:`plot`: ``ax``.
+        **options
+            ``images``, ``names`` and ``ax``, as in :meth:`from_predictions`.
 
         Returns
         -------
@@ -210,15 +197,14 @@ class ClassProbabilityDisplay:
         """
         pyplot("ClassProbabilityDisplay.from_estimator")
         regressor, features = class_head(model, X, "predict_class_proba")
+        proba = regressor.predict_class_proba(features)
         return cls.from_predictions(
-            regressor.predict_class_proba(features),
+            proba,
             regressor.thresholds_,
             score_range=regressor.score_range_,
-            y_pred=regressor.predict(features),
+            y_pred=regressor._scores_of(proba),
             y_true=y_true,
-            images=images,
-            names=names,
-            **plot_options,
+            **options,
         )
 
     @classmethod
@@ -247,7 +233,7 @@ class ClassProbabilityDisplay:
         y_pred, y_true : array-like of shape (n_images,), optional
             The predicted and the true scores.
         images : list, tuple, array, Series or one-column DataFrame, optional
-            The images.
+            The images to draw beside their rows.
         names : sequence of str, optional
             Their names.
         **plot_options
@@ -278,10 +264,6 @@ def _checked(proba: Any, edges: Any) -> tuple[np.ndarray, np.ndarray]:
     if proba.ndim != 2 or len(proba) == 0:
         raise ValueError(
             f"proba has the shape {proba.shape}; expected (n_images, n_classes), with an image."
-        )
-    if len(proba) > _MOST_ROWS:
-        raise ValueError(
-            f"{len(proba)} images are too many rows for a figure; choose up to {_MOST_ROWS}."
         )
     if edges.shape != (proba.shape[1] + 1,):
         raise ValueError(

@@ -84,6 +84,8 @@ def gradient_map(
             That of the plain image.
         image : PIL.Image.Image
             The image.
+        label : str
+            What the map's values are.
 
     Raises
     ------
@@ -159,6 +161,7 @@ def gradient_map(
         score=score,
         fill_score=fill_score,
         image=image,
+        label="share of the score, by its gradient",
     )
 
 

@@ -1,6 +1,7 @@
 """Grids of images with their scores, as in the paper's Figures 3 and 4."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from numbers import Integral
 from typing import Any
 
@@ -137,10 +138,7 @@ class ImageGridDisplay:
         names = self._each_row("row_names", "")
         # Images are read before there is a figure, which an error would leave behind.
         images = [
-            [
-                small_image(image, j if places is None else places[j], _SIDE)
-                for j, image in enumerate(row)
-            ]
+            [small_image(image, i, _SIDE) for i, image in zip(places or count(), row, strict=False)]
             for row, places in zip(self.images, self._each_row("indices"), strict=True)
         ]
         if fig is None:
@@ -158,15 +156,7 @@ class ImageGridDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        model: Any,
-        images: Any,
-        y_true: Any = None,
-        *,
-        n_images: int = 6,
-        by: str | None = None,
-        normalize: bool = False,
-        **plot_options: Any,
+        cls, model: Any, images: Any, y_true: Any = None, **options: Any
     ) -> "ImageGridDisplay":
         """Draw the most and the least memorable images with a model's predictions.
 
@@ -179,14 +169,8 @@ class ImageGridDisplay:
             The images, all of which are predicted, in one call.
         y_true : array-like of shape (n_images,), optional
             Their true scores, drawn top left.
-        n_images : int, default=6
-            The most images in a row.
-        by : {"true", "predicted", "error"}, optional
-            What chooses the images, as in :meth:`from_predictions`.
-        normalize : bool, default=False
-            Whether the predicted scores drawn are scaled to 0..1.
-        **plot_options
-            Passed to :meth:`plot`: ``fig``.
+        **options
+            ``n_images``, ``by``, ``normalize`` and ``fig``, as in :meth:`from_predictions`.
 
         Returns
         -------
@@ -196,7 +180,7 @@ class ImageGridDisplay:
         Raises
         ------
         ImportError, TypeError, ValueError
-            As :meth:`from_predictions`, before anything is predicted.
+            As :meth:`from_predictions`.
 
         Examples
         --------
@@ -210,14 +194,8 @@ class ImageGridDisplay:
         ['0.72', '0.68']
         """
         pyplot("ImageGridDisplay.from_estimator")
-        listed = as_image_list(images)
-        check_scalar(n_images, "n_images", Integral, min_val=1)
-        y_true = as_scores(y_true, "y_true", len(listed))
-        by = _checked_by(by, y_true is not None, True, normalize)
-        y_pred = model.predict(images)
-        return cls.from_predictions(
-            listed, y_true, y_pred, n_images=n_images, by=by, normalize=normalize, **plot_options
-        )
+        y_true = as_scores(y_true, "y_true", len(as_image_list(images)))
+        return cls.from_predictions(images, y_true, model.predict(images), **options)
 
     @classmethod
     def from_predictions(
@@ -386,11 +364,6 @@ class ImageGridDisplay:
             return [default] * len(self.images)
         if len(given) != len(self.images):
             raise ValueError(f"{name} has {len(given)} rows, images has {len(self.images)}.")
-        for i, (entry, row) in enumerate(zip(given, self.images, strict=True)):
-            if not (entry is None or isinstance(entry, str) or len(entry) == len(row)):
-                raise ValueError(
-                    f"{name} has {len(entry)} values for {len(row)} images in row {i}."
-                )
         return list(given)
 
 
@@ -424,9 +397,10 @@ def _largest_errors(errors: np.ndarray, n_images: int) -> list[list[int]]:
     """Return the places of the largest errors above and below zero."""
     if not errors.any():
         raise ValueError("y_pred equals y_true everywhere, so by='error' has nothing to draw.")
-    over = [i for i in np.argsort(-errors, kind="stable").tolist() if errors[i] > 0]
-    under = [i for i in np.argsort(errors, kind="stable").tolist() if errors[i] < 0]
-    return [over[:n_images], under[:n_images]]
+    return [
+        [i for i in np.argsort(-signed, kind="stable").tolist() if signed[i] > 0][:n_images]
+        for signed in (errors, -errors)
+    ]
 
 
 def _examples(n: int, scores: Any, n_images: int, rng: np.random.RandomState) -> list[int]:

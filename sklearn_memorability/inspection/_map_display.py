@@ -1,21 +1,13 @@
 """A map of what a model looks at, over its image."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import ImageOps
 
 from sklearn_memorability.images import read_image
-from sklearn_memorability.inspection._displays import axes_for, axes_letters, pyplot, wrapped
-from sklearn_memorability.inspection._gradient import gradient_map
-from sklearn_memorability.inspection._occlusion import occlusion_map
+from sklearn_memorability.inspection._displays import axes_for, axes_letters, wrapped
 
-_METHODS: dict[str, Callable[..., Any]] = {"occlusion": occlusion_map, "gradient": gradient_map}
-_LABELS = {
-    "occlusion": "drop of the score when covered",
-    "gradient": "share of the score, by its gradient",
-}
 # From purple, lowers, to orange, raises: colour-blind readers can tell them apart.
 _CMAP = "PuOr_r"
 # How much of the image the strongest colour hides.
@@ -28,8 +20,7 @@ _TITLE_SIZE = 10.0
 class MapDisplay:
     """A map laid over the image it is of: what raises the predicted score, what lowers it.
 
-    Use :meth:`from_estimator`, or :meth:`from_map` with a map that is at hand. All
-    parameters are stored as attributes.
+    Use :meth:`from_map`. All parameters are stored as attributes.
 
     Parameters
     ----------
@@ -155,28 +146,13 @@ class MapDisplay:
         return self
 
     @classmethod
-    def from_estimator(
-        cls,
-        model: Any,
-        image: Any,
-        *,
-        method: str = "occlusion",
-        map_options: dict[str, Any] | None = None,
-        name: str | None = None,
-        **plot_options: Any,
-    ) -> "MapDisplay":
-        """Compute a model's map of an image and draw it.
+    def from_map(cls, result: Any, *, name: str | None = None, **plot_options: Any) -> "MapDisplay":
+        """Draw what :func:`occlusion_map` or :func:`gradient_map` has returned.
 
         Parameters
         ----------
-        model : estimator
-            A fitted one; see ``method``'s function.
-        image : path, bytes, open file, PIL image, array or tensor
-            One image.
-        method : {"occlusion", "gradient"}, default="occlusion"
-            :func:`occlusion_map`, for every model, or :func:`gradient_map`.
-        map_options : dict, optional
-            Further arguments of that function.
+        result : Bunch
+            What the function returned.
         name : str, optional
             The image's name, written above it.
         **plot_options
@@ -189,61 +165,24 @@ class MapDisplay:
 
         Raises
         ------
-        ImportError, TypeError, ValueError
-            As :meth:`plot` and the function; if ``method`` is neither.
+        ImportError, ValueError
+            As :meth:`plot`.
 
         Examples
         --------
         >>> import numpy as np
-        >>> from sklearn_memorability.inspection import MapDisplay
+        >>> from sklearn_memorability.inspection import MapDisplay, occlusion_map
         >>> class Brightness:
         ...     def predict(self, X):
         ...         return X.mean(axis=(1, 2, 3)) / 255
         >>> image = np.zeros((12, 12, 3), dtype=np.uint8)
         >>> image[:6] = 255
-        >>> display = MapDisplay.from_estimator(Brightness(), image)
-        >>> display.score
-        0.5
+        >>> display = MapDisplay.from_map(occlusion_map(Brightness(), image), name="stripes")
+        >>> display.ax_.get_title().splitlines()
+        ['stripes', 'predicted score 0.500']
         """
-        pyplot("MapDisplay.from_estimator")
-        if method not in _METHODS:
-            raise ValueError(f"method={method!r} must be one of {list(_METHODS)}.")
-        found = _METHODS[method](model, image, **(map_options or {}))
-        return cls.from_map(found, label=_LABELS[method], name=name, **plot_options)
-
-    @classmethod
-    def from_map(
-        cls,
-        found: Any,
-        *,
-        label: str | None = None,
-        name: str | None = None,
-        **plot_options: Any,
-    ) -> "MapDisplay":
-        """Draw a map that is at hand.
-
-        Parameters
-        ----------
-        found : Bunch
-            What :func:`occlusion_map` or :func:`gradient_map` returned.
-        label, name : str, optional
-            What the values are, and the image's name.
-        **plot_options
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        MapDisplay
-            What was drawn.
-
-        Raises
-        ------
-        ImportError, ValueError
-            As :meth:`plot`.
-        """
-        return cls(found.image, found.map, score=found.score, label=label, name=name).plot(
-            **plot_options
-        )
+        facts = {"score": result.score, "label": result.label, "name": name}
+        return cls(result.image, result.map, **facts).plot(**plot_options)
 
 
 def _checked(values: Any, size: tuple[int, int]) -> np.ndarray:

@@ -19,10 +19,9 @@ def occlusion_map(
     model: Any,
     image: Any,
     *,
-    window: int | tuple[int, int] | None = None,
-    stride: int | tuple[int, int] | None = None,
+    window: int | None = None,
+    stride: int | None = None,
     fill: str | int | tuple[int, int, int] = "mean",
-    batch_size: int | None = None,
 ) -> Bunch:
     """Tell how much the predicted score drops when a part of the image is covered.
 
@@ -37,18 +36,15 @@ def occlusion_map(
         (n_images, height, width, 3) of 8 bits.
     image : path, bytes, open file, PIL image, array or tensor
         One image; see :func:`~sklearn_memorability.images.read_image`.
-    window : int or tuple of two int, optional
-        Side, or height and width, of what is covered, in pixels. By default, a sixth of
-        the shorter side.
-    stride : int or tuple of two int, optional
-        Steps of the window, downwards and to the right; not above ``window``, since
-        everything is to be covered once. By default, half of it.
+    window : int, optional
+        Side of the square that is covered, in pixels. By default, a sixth of the shorter
+        side of the image.
+    stride : int, optional
+        Steps of the window, downwards and to the right, in pixels; not above ``window``,
+        since everything is to be covered once. By default, half of it.
     fill : "mean", int or tuple of three int, default="mean"
         What it is covered with: the image's mean colour, a grey, or a red, green and
         blue, from 0 to 255.
-    batch_size : int, optional
-        Covered copies that are predicted at a time. By default, 32, and fewer of large
-        images.
 
     Returns
     -------
@@ -64,6 +60,8 @@ def occlusion_map(
             The predicted score of the image as it is.
         image : PIL.Image.Image
             The image.
+        label : str
+            What the map's values are.
 
     Raises
     ------
@@ -100,37 +98,26 @@ def occlusion_map(
     ...         return X.mean(axis=(1, 2, 3)) / 255
     >>> image = np.zeros((6, 6, 3), dtype=np.uint8)
     >>> image[:2, :2] = 255
-    >>> found = occlusion_map(Brightness(), image, window=2, stride=2, fill=0)
-    >>> found.grid.round(2)
+    >>> result = occlusion_map(Brightness(), image, window=2, stride=2, fill=0)
+    >>> result.grid.round(2)
     array([[0.11, 0.  , 0.  ],
            [0.  , 0.  , 0.  ],
            [0.  , 0.  , 0.  ]])
     """
     image = read_image(image)
     pixels = np.asarray(image)
-    height, width = size = pixels.shape[:2]
-    windows = _pair(window, "window", (max(1, min(size) // _WINDOWS),) * 2)
-    steps = _pair(stride, "stride", (max(1, windows[0] // 2), max(1, windows[1] // 2)))
-    if windows[0] > height or windows[1] > width:
-        raise ValueError(f"window={window} is larger than the image, {height} x {width} pixels.")
-    if steps[0] > windows[0] or steps[1] > windows[1]:
-        raise ValueError(
-            f"stride={steps} is larger than window={windows}, which leaves pixels that are never "
-            "covered; pass a smaller stride."
-        )
-    if batch_size is None:
-        batch_size = max(1, min(_MOST_AT_A_TIME, _MEMORY // pixels.nbytes))
-    check_scalar(batch_size, "batch_size", Integral, min_val=1)
+    size = pixels.shape[:2]
+    window = max(1, min(size) // _WINDOWS) if window is None else window
+    check_scalar(window, "window", Integral, min_val=1, max_val=min(size))
+    stride = max(1, window // 2) if stride is None else stride
+    check_scalar(stride, "stride", Integral, min_val=1, max_val=window)
+    batch_size = max(1, min(_MOST_AT_A_TIME, _MEMORY // pixels.nbytes))
     colour = fill_colour(pixels, fill)
 
     (score,) = _predict(model, pixels[np.newaxis])
-    tops, lefts = (
-        _starts(length, span, step) for length, span, step in zip(size, windows, steps, strict=True)
-    )
+    tops, lefts = (_starts(length, window, stride) for length in size)
     places = [
-        (slice(top, top + windows[0]), slice(left, left + windows[1]))
-        for top in tops
-        for left in lefts
+        (slice(top, top + window), slice(left, left + window)) for top in tops for left in lefts
     ]
     drops = np.empty(len(places))
     for batch in gen_batches(len(places), batch_size):
@@ -147,6 +134,7 @@ def occlusion_map(
         grid=drops.reshape(len(tops), len(lefts)),
         score=float(score),
         image=image,
+        label="drop of the score when covered",
     )
 
 
@@ -162,16 +150,6 @@ def fill_colour(pixels: np.ndarray, fill: Any) -> np.ndarray:
             "green, blue."
         )
     return np.array(values, dtype=np.uint8)
-
-
-def _pair(value: Any, name: str, default: tuple[int, int]) -> tuple[int, int]:
-    if value is None:
-        return default
-    pair = (value, value) if isinstance(value, Integral) else value
-    is_pair = isinstance(pair, tuple | list) and len(pair) == 2
-    if not (is_pair and all(isinstance(v, Integral) and int(v) >= 1 for v in pair)):
-        raise ValueError(f"{name}={value!r} must be a whole number above zero, or two of them.")
-    return int(pair[0]), int(pair[1])
 
 
 def _starts(length: int, span: int, step: int) -> list[int]:

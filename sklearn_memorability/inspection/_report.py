@@ -5,7 +5,6 @@ import hashlib
 import io
 import math
 import os
-import platform
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -158,7 +157,7 @@ def write_report(
     check_scalar(thumbnail_size, "thumbnail_size", Integral, min_val=16, max_val=2048)
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error={on_error!r} must be 'raise' or 'skip'.")
-    pyplot("write_report")
+    plt = pyplot("write_report")
     head = fitted_steps(model)[-1]
     listed = as_image_list(images)
     true = as_scores(y, "y", len(listed))
@@ -177,30 +176,25 @@ def write_report(
     _add_scores(cards, score, true, predicted)
     environment = _environment(cards, score)
     decimals = environment.globals["decimals"]
+    level = f"{100 * (levels[1] - levels[0]):.4g}%"
+    # Whatever the user's own style is.
+    with plt.style.context(["default", {"svg.fonttype": "none"}]):
+        charts = _charts(score, true)
     context = {
         "title": title,
         "data": data,
         "cards": sorted(cards, key=lambda card: -card.predicted),
-        "level": f"{100 * (levels[1] - levels[0]):.4g}%",
+        "level": level,
         "classes": _class_limits(head, decimals) if predicted.class_proba is not None else None,
         "has_true": true is not None,
         "has_interval": predicted.quantiles is not None,
         "n_outside": sum(bool(card.interval) and not card.inside for card in cards),
-        "correlation": _correlation(true, score),
-        "mean_error": None if true is None else float(np.mean(score - true)),
-        "mean_absolute_error": None if true is None else float(np.mean(np.abs(score - true))),
-        "share_inside": _share_inside(true, predicted.quantiles),
-        "charts": _charts(score, true),
+        "facts": _facts(score, true, predicted.quantiles, level, decimals),
+        "charts": charts,
         "unreadable": [(_name(listed[e.row], e.row)[0], str(e)) for e in errors],
         "model": repr(model),
-        "versions": {
-            "Written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-            "sklearn-memorability": sklearn_memorability.__version__,
-            "scikit-learn": sklearn.__version__,
-            "NumPy": np.__version__,
-            "torch": torch.__version__,
-            "Python": platform.python_version(),
-        },
+        "written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "versions": {m.__name__: m.__version__ for m in (sklearn_memorability, sklearn, np, torch)},
     }
     write_whole(target, environment.get_template("page.html").render(context))
     if errors:
@@ -221,7 +215,7 @@ def _thumbnails(
                 raise
             errors.append(error)
             continue
-        # Its profile and metadata stay out of the file: they may hold a place or a name.
+        # Its profile and metadata, which may hold a place or a name, stay out of the file.
         small.info.clear()
         content = io.BytesIO()
         small.save(content, "WEBP", quality=70)
@@ -317,19 +311,29 @@ def _class_limits(head: Any, decimals: int) -> list[str]:
     return [f"up to {limits[0]}", *between, f"over {limits[-1]}"]
 
 
-def _correlation(true: Any, score: np.ndarray) -> str | None:
+def _facts(
+    score: np.ndarray, true: Any, intervals: Any, level: str, decimals: int
+) -> list[tuple[str, str]]:
+    """Return the figures of the overview, each with its name."""
+    low, high = (f"{end:z.{decimals}f}" for end in (score.min(), score.max()))
+    facts = [("Images", f"{len(score):,}"), ("Predicted scores", f"{low} to {high}")]
     if true is None:
-        return None
-    if len(np.unique(true)) < 2:
-        return "not defined: it needs two different true scores"
-    low, high = spearman_interval(true, score, random_state=0)
-    return f"{rank_correlation(true, score):z.2f} (95% interval {low:z.2f} to {high:z.2f})"
-
-
-def _share_inside(true: Any, intervals: Any) -> str | None:
-    if true is None or intervals is None:
-        return None
-    return f"{100 * np.mean((intervals[:, 0] <= true) & (true <= intervals[:, 1])):.1f}%"
+        return facts
+    correlation = "not defined: it needs two different true scores"
+    if len(np.unique(true)) > 1:
+        low, high = spearman_interval(true, score, random_state=0)
+        rank = rank_correlation(true, score)
+        correlation = f"{rank:z.2f} (95% interval {low:z.2f} to {high:z.2f})"
+    errors = score - true
+    facts += [
+        ("Spearman correlation", correlation),
+        ("Mean error", f"{errors.mean():+z.{decimals}f}"),
+        ("Mean absolute error", f"{np.abs(errors).mean():z.{decimals}f}"),
+    ]
+    if intervals is not None:
+        inside = np.mean((intervals[:, 0] <= true) & (true <= intervals[:, 1]))
+        facts.append((f"True scores in the {level} interval", f"{100 * inside:.1f}%"))
+    return facts
 
 
 def _charts(score: np.ndarray, true: Any) -> list[str]:
@@ -366,11 +370,8 @@ def _figure() -> tuple[Any, Any]:
 
 def _svg(figure: Any, label: str) -> str:
     """Return a figure as an ``svg`` element without style attributes, which the page forbids."""
-    import matplotlib as mpl
-
     content = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none"}):
-        figure.savefig(content, format="svg")
+    figure.savefig(content, format="svg")
     tree = ElementTree.fromstring(content.getvalue())  # noqa: S314 - it is matplotlib's
     for element in tree.iter():
         for declaration in element.attrib.pop("style", "").split(";"):

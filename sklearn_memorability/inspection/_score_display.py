@@ -306,10 +306,9 @@ class ScoreDisplay:
         parts += [f"MSE {self.mse_:.4f}", f"bias {self.bias_:+.3f}", f"n = {len(self.y_true):,}"]
         # No part is broken between lines: its own spaces are not where a line may end.
         text = ", ".join(part.replace(" ", "\xa0") for part in parts)
-        lines = wrapped(
-            f"{self.name}\n{text}" if self.name else text, axes_letters(ax, _TITLE_SIZE)
-        )
-        ax.set_title(lines.replace("\xa0", " "), loc="left", fontsize=_TITLE_SIZE, parse_math=False)
+        text = f"{self.name}\n{text}" if self.name else text
+        title = wrapped(text, axes_letters(ax, _TITLE_SIZE)).replace("\xa0", " ")
+        ax.set_title(title, loc="left", fontsize=_TITLE_SIZE, parse_math=False)
 
 
 def _both(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:

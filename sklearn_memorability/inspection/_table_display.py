@@ -166,9 +166,8 @@ class TableDisplay:
 
     def _draw_figures(self) -> None:
         rows = list(zip(self._places, self.rows, strict=True))
-        papers = [
-            (_number(row, "paper"), y) for y, row in rows if _number(row, "paper") is not None
-        ]
+        papers = [(_number(row, "paper"), y) for y, row in rows]
+        papers = [(value, y) for value, y in papers if value is not None]
         # Where both lie on each other, the paper's open square is seen around the dot.
         if papers:
             look = {"ms": 10, "mfc": "none", "mec": ORANGE, "mew": 1.6, "label": "paper"}

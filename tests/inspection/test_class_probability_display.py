@@ -103,7 +103,6 @@ def test_the_labels_of_many_classes_do_not_overlap():
         ({"proba": np.empty((0, 3))}, r"shape \(0, 3\)"),
         ({"proba": [[0.5, np.nan, 0]]}, "row 0"),
         ({"proba": [[1.5, -0.5, 0]]}, "row 0"),
-        ({"proba": np.full((31, 3), 1 / 3)}, "31 images are too many.*up to 30"),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_figure(options, message):

@@ -69,7 +69,7 @@ def test_without_matplotlib_the_extra_is_named_before_anything_is_predicted(no_m
         lambda: ClassProbabilityDisplay.from_estimator(None, PROBA),
         lambda: ImageGridDisplay.from_estimator(None, images),
         lambda: ImageGridDisplay.from_sets({"a": images}),
-        lambda: MapDisplay.from_estimator(None, GREY),
+        lambda: MapDisplay(GREY, GREY).plot(),
         lambda: ScoreDisplay.from_estimator(None, SCORES, SCORES),
         lambda: TableDisplay.from_table([{"set": "a"}]),
         lambda: TrainingCurveDisplay.from_estimator(None),

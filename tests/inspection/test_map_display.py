@@ -53,17 +53,14 @@ def test_the_map_lies_on_its_image_upright(values):
     assert display.map_.get_extent() == display.image_.get_extent()
 
 
-def test_a_model_is_asked_for_its_map():
+def test_the_map_of_a_function_is_drawn():
     image = np.zeros((12, 12, 3), np.uint8)
     image[:6] = 255
-    options = {"window": 4, "stride": 4, "fill": 0}
-    display = MapDisplay.from_estimator(Brightness(), image, map_options=options)
-    expected = occlusion_map(Brightness(), image, **options)
-    np.testing.assert_array_equal(display.values, expected.map)
+    result = occlusion_map(Brightness(), image, window=4, stride=4, fill=0)
+    display = MapDisplay.from_map(result)
+    np.testing.assert_array_equal(display.values, result.map)
     assert display.score == 0.5
     assert display.colorbar_.ax.get_ylabel() == "drop of the score when covered"
-    with pytest.raises(TypeError, match=r"can't differentiate Brightness.*occlusion_map"):
-        MapDisplay.from_estimator(Brightness(), image, method="gradient")
 
 
 @pytest.mark.parametrize(
@@ -78,8 +75,3 @@ def test_what_is_wrong_is_named_and_leaves_no_figure(values, options, message):
     with pytest.raises(ValueError, match=message):
         MapDisplay(np.zeros((30, 40), np.uint8), values).plot(**options)
     assert plt.get_fignums() == []
-
-
-def test_an_unknown_method_is_named():
-    with pytest.raises(ValueError, match="method='guess' must be one of"):
-        MapDisplay.from_estimator(Brightness(), np.zeros((4, 4), np.uint8), method="guess")
