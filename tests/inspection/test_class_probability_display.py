@@ -1,5 +1,3 @@
-from itertools import pairwise
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -81,15 +79,6 @@ def test_a_model_is_read_through_every_wrapping(scores):
     np.testing.assert_array_equal(display.y_pred, search.predict(X[:2]))
     with pytest.raises(TypeError, match="holds no estimator with predict_class_proba"):
         ClassProbabilityDisplay.from_estimator(svr_regressor().fit(X, y), X[:2])
-
-
-def test_the_labels_of_many_classes_do_not_overlap():
-    proba = np.full((2, 40), 1 / 40)
-    display = ClassProbabilityDisplay.from_predictions(proba, np.linspace(0.7, 0.9, 40))
-    display.figure_.canvas.draw()
-    labels = [label.get_window_extent() for label in display.ax_.get_xticklabels()]
-    labels = [box for box in labels if box.width > 1]
-    assert not any(left.overlaps(right) for left, right in pairwise(labels))
 
 
 @pytest.mark.parametrize(

@@ -56,20 +56,6 @@ def test_the_most_and_the_least_memorable_are_drawn_with_both_scores(six):
     )
 
 
-def test_labels_are_in_the_corners_of_their_image(six):
-    display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=1)
-    (true, predicted), *_ = display.texts_[0]
-    axes = display.axes_[0, 0]
-    assert true.axes is predicted.axes is axes
-    renderer = display.figure_.canvas.get_renderer()
-    display.figure_.draw(renderer)
-    place = axes.get_window_extent(renderer)
-    left, right = (text.get_bbox_patch().get_window_extent(renderer) for text in (true, predicted))
-    assert place.x0 < left.x0 < left.x1 < right.x0 < right.x1 < place.x1
-    assert left.y0 > (place.y0 + place.y1) / 2
-    assert right.y1 < place.y1 + 1
-
-
 def test_the_predicted_scores_can_choose(six):
     display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=2, by="predicted")
     assert _shades(display) == [[5, 1], [4, 3]]
@@ -110,13 +96,6 @@ def test_predictions_are_scaled_over_all_that_are_given(six):
     assert display.y_pred[1] == pytest.approx([1 / 3])
     assert _texts(display) == [[("0.90", "0.50")], [("0.10", "0.33")]]
     assert " ".join(_caption(display).split()).endswith("predicted score, scaled to 0–1")
-
-
-def test_equal_scores_keep_the_order_of_the_images(six):
-    display = ImageGridDisplay.from_predictions(six, [0.5] * 6, n_images=2)
-    assert display.indices == [[0, 1], [2, 3]]
-    display = ImageGridDisplay.from_predictions(six, [0.5, 0.9, 0.1, 0.9, 0.1, 0.5], n_images=3)
-    assert display.indices == [[1, 3, 0], [2, 4, 5]]
 
 
 def test_of_few_images_none_is_drawn_twice(six):

@@ -73,13 +73,6 @@ def test_rows_that_are_missing_are_listed_with_the_reason():
     assert len(_papers(display)[0]) == 5
 
 
-def test_a_mean_outside_of_its_interval_is_drawn():
-    rows = [{"set": "A", "spearman": 0.5, "interval_low": 0.51, "interval_high": 0.6}]
-    ((figure, ends),) = _ours(TableDisplay(rows).plot())
-    assert figure == 0.5
-    np.testing.assert_allclose(ends, [0.5, 0.6])
-
-
 def test_names_and_title_do_not_overlap():
     rows = [{"set": f"{i} {LONG if i % 2 else 'short'}", "paper": -0.2} for i in range(8)]
     display = TableDisplay.from_table(rows, title=LONG)
