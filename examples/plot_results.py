@@ -22,8 +22,8 @@ from sklearn.model_selection import train_test_split
 from sklearn_memorability.datasets import load_things_concepts
 from sklearn_memorability.inspection import (
     ClassProbabilityDisplay,
-    TrainingCurveDisplay,
     ScoreDisplay,
+    TrainingCurveDisplay,
 )
 from sklearn_memorability.pipelines import mlp_regressor
 

@@ -128,7 +128,10 @@ class ClassProbabilityDisplay:
             small_image(image, i, _THUMBNAIL)
             for i, image in enumerate(_per_row(self.images, "images", n_rows) or ())
         ]
-        ax = axes_for(self, ax, (7.0, 1.3 + 0.95 * n_rows))
+        self.ax_, self.figure_ = axes_for(
+            "ClassProbabilityDisplay.plot", ax, (7.0, 1.3 + 0.95 * n_rows)
+        )
+        ax = self.ax_
         ax.set(xlim=(0, n_classes), ylim=(n_rows, 0), xlabel="score, by the limits of the classes")
         step = -(-len(edges) // _MOST_TICKS)
         ax.set_xticks(range(len(edges)))

@@ -26,13 +26,12 @@ def pyplot(caller: str) -> Any:
     return plt
 
 
-def axes_for(display: Any, ax: Any, size: tuple[float, float]) -> Any:
-    """Return the axes to draw in, those of a new figure by default; sets ``ax_``, ``figure_``."""
-    plt = pyplot(f"{type(display).__name__}.plot")
+def axes_for(caller: str, ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
+    """Return the axes to draw in, those of a new figure by default, and their figure."""
+    plt = pyplot(caller)
     if ax is None:
         ax = plt.figure(figsize=size, layout="constrained").add_subplot()
-    display.ax_, display.figure_ = ax, ax.figure
-    return ax
+    return ax, ax.figure
 
 
 def as_scores(values: Any, name: str, n_images: int) -> Any:

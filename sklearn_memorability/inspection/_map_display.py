@@ -116,7 +116,8 @@ class MapDisplay:
             raise ValueError(f"vmax={vmax} must be above zero.")
         # A flat map has no largest value; any scale shows it as it is.
         limit = vmax or float(np.abs(values).max()) or 1.0
-        ax = axes_for(self, ax, _figsize(image.size, colorbar))
+        self.ax_, self.figure_ = axes_for("MapDisplay.plot", ax, _figsize(image.size, colorbar))
+        ax = self.ax_
         self.image_ = ax.imshow(
             np.asarray(ImageOps.grayscale(image)), cmap="gray", vmin=0, vmax=255, origin="upper"
         )

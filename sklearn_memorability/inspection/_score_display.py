@@ -124,7 +124,8 @@ class ScoreDisplay:
         self.spearman_ = rank_correlation(true, predicted)
         self.mse_ = float(np.mean((predicted - true) ** 2))
         self.bias_ = float(np.mean(predicted - true))
-        ax = axes_for(self, ax, (5.6, 5.4))
+        self.ax_, self.figure_ = axes_for("ScoreDisplay.plot", ax, (5.6, 5.4))
+        ax = self.ax_
         low, high = _limits(true, predicted)
         self.colorbar_ = None
         if kind == "hexbin":

@@ -84,7 +84,10 @@ class TableDisplay:
         # A row is as high as its name has lines, and half a line more.
         heights = np.array([name.count("\n") + 1.5 for name in self.names_])
         self._places = np.cumsum(heights) - heights / 2
-        ax = axes_for(self, ax, (7.0, 1.5 + 0.19 * heights.sum()))
+        self.ax_, self.figure_ = axes_for(
+            "TableDisplay.plot", ax, (7.0, 1.5 + 0.19 * heights.sum())
+        )
+        ax = self.ax_
         ax.set(ylim=(heights.sum() + 0.3, -0.3), xlabel="Spearman's rank correlation")
         ax.set_yticks(self._places, self.names_, fontsize=9)
         for label in ax.get_yticklabels():

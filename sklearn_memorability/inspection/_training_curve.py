@@ -99,7 +99,8 @@ class TrainingCurveDisplay:
         known = {figure: None for h in histories.values() for epoch in h for figure in epoch}
         if score is not None and score not in known:
             raise ValueError(f"score={score!r} is in no epoch; there are {list(known)}.")
-        ax = axes_for(self, ax, (6.4, 4.4))
+        self.ax_, self.figure_ = axes_for("TrainingCurveDisplay.plot", ax, (6.4, 4.4))
+        ax = self.ax_
         self.lines_: list[Any] = []
         self.best_epochs_: dict[str, int] = {}
         self.score_ax_: Any = None if score is None else ax.twinx()

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -158,6 +159,14 @@ def test_images_come_first_and_the_model_last(report):
     assert "<dt>sklearn</dt>" in report.source.partition('class="versions"')[2]
     labels = [a["aria-label"] for a, _ in report.find("svg") if a.get("class") == "chart"]
     assert [label.split(" ")[0] for label in labels] == ["Histogram", "True"]
+
+
+def test_charts_are_readable_whatever_the_users_own_style(svr, images, tmp_path):
+    with plt.style.context("dark_background"):
+        dark = write_report(svr, images, path=tmp_path / "dark.html").read_text()
+    light = write_report(svr, images, path=tmp_path / "light.html").read_text()
+    assert "#ffffff" not in dark.partition('class="chart"')[2].lower()
+    assert dark.count("currentColor") == light.count("currentColor") > 10
 
 
 def test_nothing_outside_the_file_is_named_and_only_its_own_script_may_run(report):
