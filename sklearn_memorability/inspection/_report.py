@@ -164,7 +164,7 @@ def write_report(
     cards, errors = _thumbnails(listed, thumbnail_size, on_error, verbose)
     rows = [card.row for card in cards]
     try:
-        predicted = predict_images(model, [listed[row] for row in rows], levels)
+        predicted = predict_images(model, [listed[row] for row in rows], levels.tolist())
     except (TypeError, ValueError) as error:
         error.add_note(
             "write_report gives the model images. One that takes features needs a transformer "
@@ -174,8 +174,9 @@ def write_report(
     score = as_scores(predicted.score, f"The prediction of {type(model).__name__}", len(rows))
     true = None if true is None else true[rows]
     _add_scores(cards, score, true, predicted)
-    environment = _environment(cards, score)
-    decimals = environment.globals["decimals"]
+    # Predictions may lie close together; their order must be seen.
+    decimals = min(9, max(0, math.ceil(2 - math.log10(float(np.ptp(score)) or 0.1))))
+    environment = _environment(cards, decimals)
     level = f"{100 * (levels[1] - levels[0]):.4g}%"
     # Whatever the user's own style is.
     with plt.style.context(["default", {"svg.fonttype": "none"}]):
@@ -191,40 +192,40 @@ def write_report(
         "n_outside": sum(bool(card.interval) and not card.inside for card in cards),
         "facts": _facts(score, true, predicted.quantiles, level, decimals),
         "charts": charts,
-        "unreadable": [(_name(listed[e.row], e.row)[0], str(e)) for e in errors],
+        "unreadable": errors,
         "model": repr(model),
         "written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "versions": {m.__name__: m.__version__ for m in (sklearn_memorability, sklearn, np, torch)},
     }
     write_whole(target, environment.get_template("page.html").render(context))
     if errors:
-        warnings.warn(UnreadableImagesWarning(errors), stacklevel=2)
+        warnings.warn(UnreadableImagesWarning([error for _, error in errors]), stacklevel=2)
     return target
 
 
 def _thumbnails(
     images: list[Any], size: int, on_error: str, verbose: int
-) -> tuple[list[Bunch], list[ImageReadError]]:
-    """Make images small, each as a ``data:`` address, and list the errors of the others."""
+) -> tuple[list[Bunch], list[tuple[str, ImageReadError]]]:
+    """Make images small, each as a ``data:`` address; list the others, with their errors."""
     cards, errors = [], []
     for row, image in enumerate(tqdm(images, "Thumbnails", unit="image", disable=not verbose)):
+        name, path = _name(image, row)
         try:
             small = small_image(image, row, size)
         except ImageReadError as error:
             if on_error == "raise":
                 raise
-            errors.append(error)
+            errors.append((name, error))
             continue
         # Its profile and metadata, which may hold a place or a name, stay out of the file.
         small.info.clear()
         content = io.BytesIO()
         small.save(content, "WEBP", quality=70)
         uri = "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")
-        name, path = _name(image, row)
         width, height = small.size
         cards.append(Bunch(row=row, name=name, path=path, uri=uri, width=width, height=height))
     if not cards:
-        raise ValueError(f"None of the {len(images)} images can be read; the first: {errors[0]}")
+        raise ValueError(f"None of the {len(images)} images can be read; the first: {errors[0][1]}")
     return cards, errors
 
 
@@ -259,7 +260,7 @@ def _add_scores(cards: list[Bunch], score: np.ndarray, true: Any, predicted: Bun
             card.classes = [f"{100 * p:.1f}".removesuffix(".0") for p in predicted.class_proba[i]]
 
 
-def _environment(cards: list[Bunch], score: np.ndarray) -> jinja2.Environment:
+def _environment(cards: list[Bunch], decimals: int) -> jinja2.Environment:
     """Return jinja2's settings, with what writes and places scores."""
     folder = files("sklearn_memorability.inspection").joinpath("report")
     environment = jinja2.Environment(
@@ -275,9 +276,6 @@ def _environment(cards: list[Bunch], score: np.ndarray) -> jinja2.Environment:
     low, high = min(all_scores), max(all_scores)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    # Predictions may lie close together; their order must be seen.
-    spread = float(np.ptp(score)) or 0.1
-    decimals = min(9, max(0, math.ceil(2 - math.log10(spread))))
     most = max((float(p) for card in cards for p in card.classes or ()), default=100.0)
     style, script = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
     environment.globals |= {
@@ -321,9 +319,8 @@ def _facts(
         return facts
     correlation = "not defined: it needs two different true scores"
     if len(np.unique(true)) > 1:
-        low, high = spearman_interval(true, score, random_state=0)
-        rank = rank_correlation(true, score)
-        correlation = f"{rank:z.2f} (95% interval {low:z.2f} to {high:z.2f})"
+        ends = "{:z.2f} to {:z.2f}".format(*spearman_interval(true, score, random_state=0))
+        correlation = f"{rank_correlation(true, score):z.2f} (95% interval {ends})"
     errors = score - true
     facts += [
         ("Spearman correlation", correlation),

@@ -111,7 +111,7 @@ class TrainingCurveDisplay:
         if score is not None:
             text = f"validation {_plain(score)}"
             kinds[score] = (self.score_ax_, text, "--", ORANGE)
-            self.score_ax_.set_ylabel(f"{text} (dashed)" if several else text)
+            kinds[score][0].set_ylabel(f"{text} (dashed)" if several else text)
         handles = []
         for i, (name, history) in enumerate(histories.items()):
             lines = []
@@ -136,9 +136,16 @@ class TrainingCurveDisplay:
         ax.set_xlim(0.5, n_epochs + 0.5)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if len(histories) <= len(COLOURS):
-            look = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False, "fontsize": 9}
-            for text in ax.legend(handles=handles, ncols=2, **look).get_texts():
-                text.set_parse_math(False)
+            legend = ax.legend(
+                handles=handles,
+                loc="lower left",
+                bbox_to_anchor=(0, 1),
+                ncols=2,
+                frameon=False,
+                fontsize=9,
+            )
+            for label in legend.get_texts():
+                label.set_parse_math(False)
         return self
 
     @classmethod
