@@ -166,7 +166,7 @@ def test_sets_are_drawn_a_row_each_at_even_steps_of_their_scores(six):
     assert median.indices == [[4]]
 
 
-def test_without_scores_examples_are_drawn_by_rng_and_again_with_the_seed(six):
+def test_without_scores_examples_are_drawn_at_random_and_again_with_the_seed(six):
     sets = {"A": six, "B": Bunch(images=six, target=None)}
     drawn = [
         ImageGridDisplay.from_sets(sets, n_images=3, random_state=seed).indices
