@@ -1,9 +1,9 @@
 """
-The most and the least memorable pictures, drawn
+The most and the least memorable images, drawn
 ================================================
 
-The paper shows pictures with their scores (Fig. 3) and examples of each data set
-(Fig. 4). ``ImageGridDisplay`` draws both, here of pictures that come with
+The paper shows images with their scores (Fig. 3) and examples of each data set
+(Fig. 4). ``ImageGridDisplay`` draws both, here of images that come with
 scikit-image and scikit-learn, or of your own::
 
     python examples/plot_image_grid.py [FOLDER] [--scores TABLE] [--output image_grid.png]
@@ -34,18 +34,18 @@ except ModuleNotFoundError:
         "pip install 'sklearn-memorability[test]'"
     )
 
-parser = argparse.ArgumentParser(description="Draw the most and the least memorable pictures.")
-parser.add_argument("folder", nargs="?", type=Path, help="pictures (default: samples)")
+parser = argparse.ArgumentParser(description="Draw the most and the least memorable images.")
+parser.add_argument("folder", nargs="?", type=Path, help="images (default: samples)")
 parser.add_argument("--scores", type=Path, help="the table of their true scores")
 parser.add_argument("--output", type=Path, default=Path("image_grid.png"), help="the figure")
 arguments = parser.parse_args()
 if arguments.scores is not None and arguments.folder is None:
-    parser.error("--scores needs the FOLDER with the pictures.")
+    parser.error("--scores needs the FOLDER with the images.")
 
 # %%
-# Pictures
+# Images
 # --------
-# Pictures may be arrays as well as files. Nobody has measured how memorable the samples
+# Images may be arrays as well as files. Nobody has measured how memorable the samples
 # are, so only predicted scores can be drawn. With a table of scores, true ones are too.
 
 names = ["astronaut", "camera", "cat", "coffee", "coins", "hubble_deep_field", "moon", "rocket"]
@@ -97,5 +97,5 @@ for name, row, texts in zip(extremes.row_names, extremes.indices, extremes.texts
     print(name)
     for i, labels in zip(row, texts, strict=True):
         true, predicted = (label.get_text() if label else "unknown" for label in labels)
-        print(f"  picture {i}: true {true}, predicted {predicted} (scaled to 0–1)")
+        print(f"  image {i}: true {true}, predicted {predicted} (scaled to 0–1)")
 print(f"The figure is in {arguments.output}")

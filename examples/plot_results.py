@@ -3,7 +3,7 @@ What a model predicts, how it learnt, how sure it is
 ====================================================
 
 Three displays in the manner of scikit-learn: true scores against predicted ones
-(``ScoreDisplay``), loss and score by epoch (``LearningCurveDisplay``), and the class
+(``ScoreDisplay``), loss and score by epoch (``TrainingCurveDisplay``), and the class
 probabilities behind single predictions (``ClassProbabilityDisplay``), on the bundled
 memorability of 1,854 object concepts::
 
@@ -22,8 +22,8 @@ from sklearn.model_selection import train_test_split
 from sklearn_memorability.datasets import load_things_concepts
 from sklearn_memorability.inspection import (
     ClassProbabilityDisplay,
-    LearningCurveDisplay,
     ScoreDisplay,
+    TrainingCurveDisplay,
 )
 from sklearn_memorability.pipelines import mlp_regressor
 
@@ -57,7 +57,7 @@ left, right = upper.subplots(1, 2)
 scores = ScoreDisplay.from_estimator(
     model, X_test, y_test, name="Concepts held out, MLP of 4 classes", random_state=0, ax=left
 )
-curve = LearningCurveDisplay.from_estimator(model, ax=right)
+curve = TrainingCurveDisplay.from_estimator(model, ax=right)
 low, high = scores.interval
 print(f"Spearman {scores.spearman_:.3f}, 95% interval {low:.3f} to {high:.3f}")
 print(f"MSE {scores.mse_:.4f}, bias {scores.bias_:+.4f}")

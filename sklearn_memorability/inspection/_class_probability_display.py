@@ -1,30 +1,42 @@
-"""The class probabilities of chosen pictures, on the axis of the scores."""
+"""The class probabilities of chosen images, on the axis of the scores."""
 
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+<<<<<<< HEAD
 from sklearn_memorability.images import as_image_list, read_image
 from sklearn_memorability.inspection._image_choice import as_scores
 from sklearn_memorability.inspection._pyplot import BLUE, GREEN, ORANGE, axes_for, pyplot
+=======
+from sklearn_memorability.images._collect import as_image_list
+from sklearn_memorability.inspection._displays import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    as_scores,
+    axes_for,
+    pyplot,
+    small_image,
+)
+>>>>>>> inspection
 from sklearn_memorability.inspection._unwrap import class_head
 
-# More rows are no longer a figure to look at.
-_MOST_ROWS = 30
 # More classes than this have no room for a figure above each bar.
 _MOST_LABELLED = 8
 _MOST_TICKS = 9
 _THUMBNAIL = 200
 _NAME: dict[str, Any] = {"width": 26, "max_lines": 3, "placeholder": " …"}
-# Within a picture's row of height 1, from its lower edge: the marks of the scores, then
+# Within an image's row of height 1, from its lower edge: the marks of the scores, then
 # the bars, then the figure above the highest one.
 _MARKS, _FOOT, _BAR = 0.11, 0.2, 0.58
 
 
 class ClassProbabilityDisplay:
-    """How probable each class of scores is for some pictures, a row for each.
+    """How probable each class of scores is for some images, a row for each.
 
     Use :meth:`from_estimator`, or :meth:`from_predictions` with probabilities that are
     at hand. All parameters are stored as attributes.
@@ -39,9 +51,9 @@ class ClassProbabilityDisplay:
     y_pred, y_true : ndarray of shape (n_images,), optional
         The predicted and the true scores, marked under the bars.
     images : sequence of images, optional
-        The pictures, drawn left of their row.
+        The images, drawn left of their row.
     names : sequence of str, optional
-        The pictures' names, written right of their row.
+        The images' names, written right of their row.
 
     Attributes
     ----------
@@ -50,15 +62,15 @@ class ClassProbabilityDisplay:
     figure_ : matplotlib Figure or SubFigure
         The figure of it.
     bars_ : list of matplotlib BarContainer
-        Each picture's bars.
+        Each image's bars.
     thumbnails_ : list of matplotlib Axes
-        The pictures' places; empty without pictures.
+        The images' places; empty without images.
     legend_ : matplotlib Legend or None
         The key to the marks.
 
     Notes
     -----
-    All classes are drawn equally wide, as they are equally full of training pictures.
+    All classes are drawn equally wide, as they are equally full of training images.
     So the axis of the scores is stretched where scores are dense, and the numbers on it
     are not evenly spaced: they are the thresholds between the classes.
 
@@ -69,7 +81,7 @@ class ClassProbabilityDisplay:
     >>> proba, edges = np.array([[0.1, 0.2, 0.7]]), np.array([0, 0.6, 0.8, 1])
     >>> display = ClassProbabilityDisplay(proba, edges, y_pred=np.array([0.92])).plot()
     >>> [label.get_text() for label in display.ax_.get_xticklabels()]
-    ['0.0', '0.6', '0.8', '1.0']
+    ['0', '0.6', '0.8', '1']
     """
 
     def __init__(
@@ -89,18 +101,13 @@ class ClassProbabilityDisplay:
         self.images = images
         self.names = names
 
-    def plot(
-        self, ax: Any = None, *, figsize: tuple[float, float] | None = None
-    ) -> "ClassProbabilityDisplay":
+    def plot(self, ax: Any = None) -> "ClassProbabilityDisplay":
         """Draw the probabilities; nothing is shown on a screen.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
-        figsize : tuple of two floats, optional
-            Width and height of the new figure, in inches. By default, it grows with the
-            rows.
 
         Returns
         -------
@@ -112,12 +119,10 @@ class ClassProbabilityDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If the parameters differ in their lengths, there are too many pictures to
-            look at, or both ``ax`` and ``figsize`` are given.
+            If the parameters differ in their lengths.
         sklearn_memorability.images.ImageReadError
-            If a picture can't be read.
+            If an image can't be read.
         """
-        pyplot("ClassProbabilityDisplay.plot")
         proba, edges = _checked(self.proba, self.edges)
         n_rows, n_classes = proba.shape
         scores = {
@@ -125,42 +130,42 @@ class ClassProbabilityDisplay:
             for name, given in (("y_true", self.y_true), ("y_pred", self.y_pred))
         }
         names = _per_row(self.names, "names", n_rows)
-        pictures = [
-            _thumbnail(image, i)
+        images = [
+            small_image(image, i, _THUMBNAIL)
             for i, image in enumerate(_per_row(self.images, "images", n_rows) or ())
         ]
-        size = (7.0, 1.3 + 0.95 * n_rows)
-        self.ax_ = ax = axes_for("ClassProbabilityDisplay.plot", ax, figsize, size)
-        self.figure_ = ax.figure
+        self.ax_, self.figure_ = axes_for(
+            "ClassProbabilityDisplay.plot", ax, (7.0, 1.3 + 0.95 * n_rows)
+        )
+        ax = self.ax_
         ax.set(xlim=(0, n_classes), ylim=(n_rows, 0), xlabel="score, by the limits of the classes")
-        ax.set_xticks(*_ticks(edges))
+        step = -(-len(edges) // _MOST_TICKS)
+        ax.set_xticks(range(len(edges)))
+        ax.set_xticklabels(f"{e:.3g}" if i % step == 0 else "" for i, e in enumerate(edges))
         ax.vlines(np.arange(1, n_classes), 0, n_rows, color="0.5", alpha=0.35, lw=0.8, zorder=0)
         ax.hlines(np.arange(1, n_rows), 0, n_classes, color="0.5", lw=0.8)
-        highest = proba.max()
-        self.bars_ = [self._draw_bars(i, row, highest) for i, row in enumerate(proba)]
+        heights = _BAR * proba / proba.max()
+        self.bars_ = [
+            ax.bar(np.arange(n_classes) + 0.5, -row, bottom=i + 1 - _FOOT, width=0.9, color=BLUE)
+            for i, row in enumerate(heights)
+        ]
+        if n_classes <= _MOST_LABELLED:
+            for bars, row in zip(self.bars_, proba, strict=True):
+                ax.bar_label(bars, [f"{p:.2f}" for p in row], padding=1, fontsize=8)
         self.legend_ = _mark(ax, scores, edges)
         ax.yaxis.tick_right()
         ax.set_yticks(np.arange(n_rows) + 0.5, _labels(n_rows, names, scores), fontsize=9)
         for label in ax.get_yticklabels():
             label.set_parse_math(False)
         ax.tick_params(axis="y", length=0)
-        self.thumbnails_ = [
-            _draw_thumbnail(ax, i, n_rows, image) for i, image in enumerate(pictures)
-        ]
+        self.thumbnails_ = [_draw_thumbnail(ax, i, n_rows, image) for i, image in enumerate(images)]
         return self
 
     @classmethod
     def from_estimator(
-        cls,
-        model: Any,
-        X: Any,
-        y_true: Any = None,
-        *,
-        images: Any = None,
-        names: Sequence[str] | None = None,
-        **plot_options: Any,
+        cls, model: Any, X: Any, y_true: Any = None, **options: Any
     ) -> "ClassProbabilityDisplay":
-        """Predict the class probabilities of some pictures and draw them.
+        """Predict the class probabilities of some images and draw them.
 
         Parameters
         ----------
@@ -169,16 +174,12 @@ class ClassProbabilityDisplay:
             :class:`~sklearn_memorability.regression.BalancedQuantileClassifierRegressor`,
             or a Pipeline, search or frozen estimator around it.
         X : array-like
-            What ``model.predict`` takes, pictures or features, of the chosen pictures
+            What ``model.predict`` takes, images or features, of the chosen images
             alone.
         y_true : array-like of shape (n_images,), optional
             Their true scores.
-        images : list, tuple, array, Series or one-column DataFrame, optional
-            The pictures to draw beside their rows; of a model of pictures, ``X`` again.
-        names : sequence of str, optional
-            Their names.
-        **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+        **options
+            ``images``, ``names`` and ``ax``, as in :meth:`from_predictions`.
 
         Returns
         -------
@@ -205,15 +206,17 @@ class ClassProbabilityDisplay:
         """
         pyplot("ClassProbabilityDisplay.from_estimator")
         regressor, features = class_head(model, X, "predict_class_proba")
+<<<<<<< HEAD
+=======
+        proba = regressor.predict_class_proba(features)
+>>>>>>> inspection
         return cls.from_predictions(
-            regressor.predict_class_proba(features),
+            proba,
             regressor.thresholds_,
             score_range=regressor.score_range_,
-            y_pred=regressor.predict(features),
+            y_pred=regressor._scores_of(proba),
             y_true=y_true,
-            images=images,
-            names=names,
-            **plot_options,
+            **options,
         )
 
     @classmethod
@@ -242,11 +245,11 @@ class ClassProbabilityDisplay:
         y_pred, y_true : array-like of shape (n_images,), optional
             The predicted and the true scores.
         images : list, tuple, array, Series or one-column DataFrame, optional
-            The pictures.
+            The images to draw beside their rows.
         names : sequence of str, optional
             Their names.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
@@ -267,34 +270,12 @@ class ClassProbabilityDisplay:
             names=names,
         ).plot(**plot_options)
 
-    def _draw_bars(self, i: int, row: np.ndarray, highest: float) -> Any:
-        heights = _BAR * row / highest
-        bars = self.ax_.bar(
-            np.arange(len(row)) + 0.5, -heights, bottom=i + 1 - _FOOT, width=0.9, color=BLUE
-        )
-        labelled = range(len(row)) if len(row) <= _MOST_LABELLED else [int(row.argmax())]
-        for k in labelled:
-            self.ax_.annotate(
-                f"{row[k]:.2f}",
-                (k + 0.5, i + 1 - _FOOT - heights[k]),
-                xytext=(0, 1),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8,
-            )
-        return bars
-
 
 def _checked(proba: Any, edges: Any) -> tuple[np.ndarray, np.ndarray]:
     proba, edges = np.asarray(proba, dtype=float), np.asarray(edges, dtype=float)
     if proba.ndim != 2 or len(proba) == 0:
         raise ValueError(
             f"proba has the shape {proba.shape}; expected (n_images, n_classes), with an image."
-        )
-    if len(proba) > _MOST_ROWS:
-        raise ValueError(
-            f"{len(proba)} pictures are too many rows for a figure; choose up to {_MOST_ROWS}."
         )
     if edges.shape != (proba.shape[1] + 1,):
         raise ValueError(
@@ -313,13 +294,7 @@ def _per_row(given: Any, name: str, n_rows: int) -> Any:
     return given
 
 
-def _thumbnail(image: Any, row: int) -> np.ndarray:
-    picture = read_image(image, row=row).copy()
-    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    return np.asarray(picture)
-
-
-def _draw_thumbnail(ax: Any, i: int, n_rows: int, image: np.ndarray) -> Any:
+def _draw_thumbnail(ax: Any, i: int, n_rows: int, image: Image.Image) -> Any:
     # Row 0 is the uppermost, while an axes' own height counts from below.
     lower = 1 - (i + 0.95) / n_rows
     inset = ax.inset_axes((-0.2, lower, 0.19, 0.9 / n_rows))
@@ -329,30 +304,19 @@ def _draw_thumbnail(ax: Any, i: int, n_rows: int, image: np.ndarray) -> Any:
     return inset
 
 
-def _ticks(edges: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    # Every limit has a tick; where there are many, only some are labelled, both ends
-    # always.
-    digits = next(
-        (n for n in range(1, 5) if len({f"{edge:.{n}f}" for edge in edges}) == len(edges)), 4
-    )
-    n_labelled = min(len(edges), _MOST_TICKS)
-    labelled = np.rint(np.linspace(0, len(edges) - 1, n_labelled)).astype(int)
-    texts = [f"{edge:z.{digits}f}" if i in labelled else "" for i, edge in enumerate(edges)]
-    return np.arange(len(edges)), texts
-
-
 def _mark(ax: Any, scores: dict[str, Any], edges: np.ndarray) -> Any:
+    """Mark the scores under the bars; return the legend, if there are any."""
     looks = {
         "y_true": {"marker": "o", "s": 60, "facecolors": "none", "edgecolors": ORANGE, "lw": 1.6},
         "y_pred": {"marker": "^", "s": 45, "color": GREEN, "lw": 0},
     }
-    texts = {"y_true": "true score", "y_pred": "predicted score"}
-    for name, values in scores.items():
-        if values is not None:
-            places = np.interp(values, edges, np.arange(len(edges)))
-            rows = np.arange(len(values)) + 1 - _MARKS
-            ax.scatter(places, rows, label=texts[name], clip_on=False, zorder=3, **looks[name])
-    if all(values is None for values in scores.values()):
+    given = {name: values for name, values in scores.items() if values is not None}
+    for name, values in given.items():
+        places = np.interp(values, edges, np.arange(len(edges)))
+        rows = np.arange(len(values)) + 1 - _MARKS
+        label = "true score" if name == "y_true" else "predicted score"
+        ax.scatter(places, rows, label=label, clip_on=False, zorder=3, **looks[name])
+    if not given:
         return None
     return ax.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1

@@ -1,17 +1,16 @@
-"""What a model looks at, by covering parts of a picture."""
+"""What a model looks at, by covering parts of an image."""
 
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from sklearn.utils import Bunch, check_scalar, column_or_1d, gen_batches
 
 from sklearn_memorability.images import read_image
 
 # Windows along the shorter side, by default.
 _WINDOWS = 6
-# Covered copies of a large picture that are held at a time, in bytes.
+# Covered copies of a large image that are held at a time, in bytes.
 _MEMORY = 1 << 28
 _MOST_AT_A_TIME = 32
 
@@ -20,36 +19,32 @@ def occlusion_map(
     model: Any,
     image: Any,
     *,
-    window: int | tuple[int, int] | None = None,
-    stride: int | tuple[int, int] | None = None,
+    window: int | None = None,
+    stride: int | None = None,
     fill: str | int | tuple[int, int, int] = "mean",
-    batch_size: int | None = None,
 ) -> Bunch:
-    """Tell how much the predicted score drops when a part of the picture is covered.
+    """Tell how much the predicted score drops when a part of the image is covered.
 
-    A window slides over the picture and covers what lies under it with a plain colour
-    [1]_; each covered copy is predicted. It works with every model from pictures to
+    A window slides over the image and covers what lies under it with a plain colour
+    [1]_; each covered copy is predicted. It works with every model from images to
     scores. Compare :func:`gradient_map`.
 
     Parameters
     ----------
     model : estimator
-        A fitted one whose ``predict`` takes pictures, as an array of shape
+        A fitted one whose ``predict`` takes images, as an array of shape
         (n_images, height, width, 3) of 8 bits.
     image : path, bytes, open file, PIL image, array or tensor
-        One picture; see :func:`~sklearn_memorability.images.read_image`.
-    window : int or tuple of two int, optional
-        Side, or height and width, of what is covered, in pixels. By default, a sixth of
-        the shorter side.
-    stride : int or tuple of two int, optional
-        Steps of the window, downwards and to the right; not above ``window``, since
-        everything is to be covered once. By default, half of it.
+        One image; see :func:`~sklearn_memorability.images.read_image`.
+    window : int, optional
+        Side of the square that is covered, in pixels. By default, a sixth of the shorter
+        side of the image.
+    stride : int, optional
+        Steps of the window, downwards and to the right, in pixels; not above ``window``,
+        since everything is to be covered once. By default, half of it.
     fill : "mean", int or tuple of three int, default="mean"
-        What it is covered with: the picture's mean colour, a grey, or a red, green and
+        What it is covered with: the image's mean colour, a grey, or a red, green and
         blue, from 0 to 255.
-    batch_size : int, optional
-        Covered copies that are predicted at a time. By default, 32, and fewer of large
-        pictures.
 
     Returns
     -------
@@ -62,26 +57,28 @@ def occlusion_map(
         grid : numpy.ndarray of shape (n_rows, n_columns)
             The drop for each window.
         score : float
-            The predicted score of the picture as it is.
+            The predicted score of the image as it is.
         image : PIL.Image.Image
-            The picture.
+            The image.
+        label : str
+            What the map's values are.
 
     Raises
     ------
     ValueError
-        If ``window`` is larger than the picture, ``stride`` than the window, ``fill`` is
-        no colour, or the model does not predict one finite score a picture.
+        If ``window`` is larger than the image, ``stride`` than the window, ``fill`` is
+        no colour, or the model does not predict one finite score an image.
     sklearn_memorability.images.ImageReadError
-        If the picture can't be read.
+        If the image can't be read.
 
     See Also
     --------
     gradient_map : Finer and quicker, for networks.
-    MapDisplay : Draws a map over its picture.
+    MapDisplay : Draws a map over its image.
 
     Notes
     -----
-    What is covered is not simply gone: the window has edges, and a picture with a plain
+    What is covered is not simply gone: the window has edges, and an image with a plain
     patch is unlike those that the model was fitted to. Look at several sizes of
     ``window`` and kinds of ``fill`` before believing a map. What networks crop away
     has no effect. With ``cache=``, a transformer keeps the features of all covered
@@ -99,39 +96,28 @@ def occlusion_map(
     >>> class Brightness:
     ...     def predict(self, X):
     ...         return X.mean(axis=(1, 2, 3)) / 255
-    >>> picture = np.zeros((6, 6, 3), dtype=np.uint8)
-    >>> picture[:2, :2] = 255
-    >>> found = occlusion_map(Brightness(), picture, window=2, stride=2, fill=0)
-    >>> found.grid.round(2)
+    >>> image = np.zeros((6, 6, 3), dtype=np.uint8)
+    >>> image[:2, :2] = 255
+    >>> result = occlusion_map(Brightness(), image, window=2, stride=2, fill=0)
+    >>> result.grid.round(2)
     array([[0.11, 0.  , 0.  ],
            [0.  , 0.  , 0.  ],
            [0.  , 0.  , 0.  ]])
     """
-    picture = read_image(image)
-    pixels = np.asarray(picture)
-    height, width = size = pixels.shape[:2]
-    windows = _pair(window, "window", (max(1, min(size) // _WINDOWS),) * 2)
-    steps = _pair(stride, "stride", (max(1, windows[0] // 2), max(1, windows[1] // 2)))
-    if windows[0] > height or windows[1] > width:
-        raise ValueError(f"window={window} is larger than the picture, {height} x {width} pixels.")
-    if steps[0] > windows[0] or steps[1] > windows[1]:
-        raise ValueError(
-            f"stride={steps} is larger than window={windows}, which leaves pixels that are never "
-            "covered; pass a smaller stride."
-        )
-    if batch_size is None:
-        batch_size = max(1, min(_MOST_AT_A_TIME, _MEMORY // pixels.nbytes))
-    check_scalar(batch_size, "batch_size", Integral, min_val=1)
+    image = read_image(image)
+    pixels = np.asarray(image)
+    size = pixels.shape[:2]
+    window = max(1, min(size) // _WINDOWS) if window is None else window
+    check_scalar(window, "window", Integral, min_val=1, max_val=min(size))
+    stride = max(1, window // 2) if stride is None else stride
+    check_scalar(stride, "stride", Integral, min_val=1, max_val=window)
+    batch_size = max(1, min(_MOST_AT_A_TIME, _MEMORY // pixels.nbytes))
     colour = fill_colour(pixels, fill)
 
     (score,) = _predict(model, pixels[np.newaxis])
-    tops, lefts = (
-        _starts(length, span, step) for length, span, step in zip(size, windows, steps, strict=True)
-    )
+    tops, lefts = (_starts(length, window, stride) for length in size)
     places = [
-        (slice(top, top + windows[0]), slice(left, left + windows[1]))
-        for top in tops
-        for left in lefts
+        (slice(top, top + window), slice(left, left + window)) for top in tops for left in lefts
     ]
     drops = np.empty(len(places))
     for batch in gen_batches(len(places), batch_size):
@@ -147,29 +133,13 @@ def occlusion_map(
         map=total / times,
         grid=drops.reshape(len(tops), len(lefts)),
         score=float(score),
-        image=picture,
+        image=image,
+        label="drop of the score when covered",
     )
 
 
 def fill_colour(pixels: np.ndarray, fill: Any) -> np.ndarray:
-    """Return the colour that stands for nothing to see.
-
-    Parameters
-    ----------
-    pixels : numpy.ndarray of shape (height, width, 3)
-        The picture.
-    fill : "mean", int or tuple of three int
-        As in :func:`occlusion_map`.
-
-    Returns
-    -------
-    numpy.ndarray of shape (3,), uint8
-
-    Raises
-    ------
-    ValueError
-        If ``fill`` is none of these.
-    """
+    """Return red, green and blue of what stands for nothing to see."""
     if isinstance(fill, str) and fill == "mean":
         return np.rint(pixels.mean(axis=(0, 1))).astype(np.uint8)
     values = [fill] * 3 if isinstance(fill, Integral) else fill
@@ -182,45 +152,17 @@ def fill_colour(pixels: np.ndarray, fill: Any) -> np.ndarray:
     return np.array(values, dtype=np.uint8)
 
 
-def plain_picture(picture: Image.Image, fill: Any) -> Image.Image:
-    """Return a picture of the same size in one colour.
-
-    Parameters
-    ----------
-    picture : PIL.Image.Image
-        In mode RGB.
-    fill : "mean", int or tuple of three int
-        As in :func:`occlusion_map`.
-
-    Returns
-    -------
-    PIL.Image.Image
-    """
-    red, green, blue = fill_colour(np.asarray(picture), fill).tolist()
-    return Image.new("RGB", picture.size, (red, green, blue))
-
-
-def _pair(value: Any, name: str, default: tuple[int, int]) -> tuple[int, int]:
-    if value is None:
-        return default
-    pair = (value, value) if isinstance(value, Integral) else value
-    is_pair = isinstance(pair, tuple | list) and len(pair) == 2
-    if not (is_pair and all(isinstance(v, Integral) and int(v) >= 1 for v in pair)):
-        raise ValueError(f"{name}={value!r} must be a whole number above zero, or two of them.")
-    return int(pair[0]), int(pair[1])
-
-
 def _starts(length: int, span: int, step: int) -> list[int]:
-    # The last window ends where the picture does, so it may overlap more than others.
+    # The last window ends where the image does, so it may overlap more than others.
     last = length - span
     return [*range(0, last, step), last]
 
 
-def _predict(model: Any, pictures: np.ndarray) -> np.ndarray:
-    scores = column_or_1d(np.asarray(model.predict(pictures), dtype=float))
-    if len(scores) != len(pictures) or not np.isfinite(scores).all():
+def _predict(model: Any, images: np.ndarray) -> np.ndarray:
+    scores = column_or_1d(np.asarray(model.predict(images), dtype=float))
+    if len(scores) != len(images) or not np.isfinite(scores).all():
         raise ValueError(
-            f"The model must predict one finite score a picture; of {len(pictures)} picture(s) it "
+            f"The model must predict one finite score an image; of {len(images)} image(s) it "
             f"predicts {scores}."
         )
     return scores

@@ -5,8 +5,19 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
+<<<<<<< HEAD
 from sklearn_memorability.inspection._image_choice import as_scores
 from sklearn_memorability.inspection._pyplot import BLUE, axes_for, letters, pyplot, wrapped
+=======
+from sklearn_memorability.inspection._displays import (
+    BLUE,
+    as_scores,
+    axes_for,
+    axes_letters,
+    pyplot,
+    wrapped,
+)
+>>>>>>> inspection
 from sklearn_memorability.metrics import spearman_interval
 from sklearn_memorability.metrics._rank import rank_correlation
 
@@ -87,13 +98,7 @@ class ScoreDisplay:
         self.ceiling = ceiling
         self.name = name
 
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        kind: str = "auto",
-        figsize: tuple[float, float] | None = None,
-    ) -> "ScoreDisplay":
+    def plot(self, ax: Any = None, *, kind: str = "auto") -> "ScoreDisplay":
         """Draw the scores; nothing is shown on a screen.
 
         Parameters
@@ -101,10 +106,8 @@ class ScoreDisplay:
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
         kind : {"auto", "scatter", "hexbin"}, default="auto"
-            A point for each picture, or hexagons whose colour tells how many pictures
-            are in them. ``"auto"`` is hexagons for more than 1,000 pictures.
-        figsize : tuple of two floats, optional
-            Width and height of the new figure, in inches.
+            A point for each image, or hexagons whose colour tells how many images
+            are in them. ``"auto"`` is hexagons for more than 1,000 images.
 
         Returns
         -------
@@ -116,8 +119,7 @@ class ScoreDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If the scores don't fit each other or are not finite, ``kind`` is unknown, or
-            both ``ax`` and ``figsize`` are given.
+            If the scores don't fit each other or are not finite, or ``kind`` is unknown.
         """
         true, predicted = _both(self.y_true, self.y_pred)
         if kind not in ("auto", "scatter", "hexbin"):
@@ -127,8 +129,8 @@ class ScoreDisplay:
         self.spearman_ = rank_correlation(true, predicted)
         self.mse_ = float(np.mean((predicted - true) ** 2))
         self.bias_ = float(np.mean(predicted - true))
-        self.ax_ = ax = axes_for("ScoreDisplay.plot", ax, figsize, (5.6, 5.4))
-        self.figure_ = ax.figure
+        self.ax_, self.figure_ = axes_for("ScoreDisplay.plot", ax, (5.6, 5.4))
+        ax = self.ax_
         low, high = _limits(true, predicted)
         self.colorbar_ = None
         if kind == "hexbin":
@@ -143,7 +145,7 @@ class ScoreDisplay:
                 linewidths=0.2,
             )
             self.colorbar_ = self.figure_.colorbar(
-                self.points_, ax=ax, label="number of pictures", shrink=0.8
+                self.points_, ax=ax, label="number of images", shrink=0.8
             )
         else:
             # Few points are drawn large and solid, many small and faint.
@@ -159,7 +161,7 @@ class ScoreDisplay:
             xlabel="predicted score",
             ylabel="true score",
         )
-        ax.legend(loc="lower right", fontsize=_TITLE_SIZE)
+        ax.legend(loc="lower right", fontsize=_TITLE_SIZE, frameon=False)
         self._write_title(ax)
         return self
 
@@ -170,9 +172,9 @@ class ScoreDisplay:
         Parameters
         ----------
         model : estimator
-            A fitted one; pictures or features are what its ``predict`` takes.
+            A fitted one; images or features are what its ``predict`` takes.
         X : array-like
-            What to predict, of pictures that the model was not fitted to.
+            What to predict, of images that the model was not fitted to.
         y_true : array-like of shape (n_images,)
             The true scores.
         **options
@@ -228,7 +230,7 @@ class ScoreDisplay:
         y_pred : array-like of shape (n_images,)
             The predicted scores.
         groups : array-like of shape (n_images,), optional
-            Which pictures belong together; see
+            Which images belong together; see
             :func:`~sklearn_memorability.metrics.spearman_interval`.
         consistency : float, optional
             How well two halves of the people agree, as the data sets' ``consistency``.
@@ -242,9 +244,9 @@ class ScoreDisplay:
         n_resamples : int, default=1000
             Bootstrap resamples; 0 leaves the interval out.
         random_state : int, RandomState instance or None, default=None
-            Decides what is drawn.
+            Random seed of the resamples.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``kind``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``, ``kind``.
 
         Returns
         -------
@@ -263,9 +265,9 @@ class ScoreDisplay:
         --------
         >>> import numpy as np
         >>> from sklearn_memorability.inspection import ScoreDisplay
-        >>> chance = np.random.default_rng(0)
-        >>> y_true = chance.uniform(size=100)
-        >>> y_pred = y_true + chance.normal(scale=0.2, size=100)
+        >>> rng = np.random.default_rng(0)
+        >>> y_true = rng.uniform(size=100)
+        >>> y_pred = y_true + rng.normal(scale=0.2, size=100)
         >>> display = ScoreDisplay.from_predictions(y_true, y_pred, random_state=0)
         >>> low, high = display.interval
         >>> bool(low < display.spearman_ < high)
@@ -274,7 +276,7 @@ class ScoreDisplay:
         pyplot("ScoreDisplay.from_predictions")
         true, predicted = _both(y_true, y_pred)
         interval = None
-        # One picture, or scores that are all alike, have no correlation to redraw.
+        # One image, or scores that are all alike, have no correlation to redraw.
         if n_resamples and len(np.unique(true)) > 1:
             interval = spearman_interval(
                 true,
@@ -301,30 +303,18 @@ class ScoreDisplay:
             parts = [f"Spearman {self.spearman_:z.3f}"]
             if self.interval is not None:
                 low, high = self.interval
-                parts[0] += (
-                    f" ({100 * self.confidence_level:g}% interval {low:z.3f} to {high:z.3f})"
-                )
+                level = f"{100 * self.confidence_level:g}%"
+                parts[0] += f" ({level} interval {low:z.3f} to {high:z.3f})"
         if self.consistency is not None:
             parts.append(f"human consistency {self.consistency:.2f}")
         if self.ceiling is not None:
             parts.append(f"human ceiling {self.ceiling:.2f}")
         parts += [f"MSE {self.mse_:.4f}", f"bias {self.bias_:+.3f}", f"n = {len(self.y_true):,}"]
-        lines = wrapped(_joined(parts, letters(ax, _TITLE_SIZE)), letters(ax, _TITLE_SIZE))
-        if self.name is not None:
-            lines = f"{wrapped(self.name, letters(ax, _TITLE_SIZE))}\n{lines}"
-        ax.set_title(lines, loc="left", fontsize=_TITLE_SIZE, parse_math=False)
-
-
-def _joined(parts: list[str], width: int) -> str:
-    """Put parts into lines, none of them cut where it fits into one."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        if len(lines[-1]) + len(part) + 2 <= width:
-            lines[-1] += f", {part}"
-        else:
-            lines[-1] += ","
-            lines.append(part)
-    return "\n".join(lines)
+        # No part is broken between lines: its own spaces are not where a line may end.
+        text = ", ".join(part.replace(" ", "\xa0") for part in parts)
+        text = f"{self.name}\n{text}" if self.name else text
+        title = wrapped(text, axes_letters(ax, _TITLE_SIZE)).replace("\xa0", " ")
+        ax.set_title(title, loc="left", fontsize=_TITLE_SIZE, parse_math=False)
 
 
 def _both(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:

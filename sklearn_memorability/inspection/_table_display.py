@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.inspection._pyplot import (
+from sklearn_memorability.inspection._displays import (
     BLUE,
     ORANGE,
     axes_for,
-    letters,
-    pyplot,
+    axes_letters,
     wrapped,
 )
 
@@ -59,16 +58,13 @@ class TableDisplay:
         self.rows = rows
         self.title = title
 
-    def plot(self, ax: Any = None, *, figsize: tuple[float, float] | None = None) -> "TableDisplay":
+    def plot(self, ax: Any = None) -> "TableDisplay":
         """Draw the rows; nothing is shown on a screen.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
-        figsize : tuple of two floats, optional
-            Width and height of the new figure, in inches. By default, it grows with the
-            rows.
 
         Returns
         -------
@@ -80,19 +76,18 @@ class TableDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If there is no row, a row has no name, or both ``ax`` and ``figsize`` are
-            given.
+            If there is no row, or a row has no name.
         """
-        pyplot("TableDisplay.plot")
         if not self.rows:
             raise ValueError("rows is empty; there is nothing to draw.")
         self.names_ = [_name(row, i) for i, row in enumerate(self.rows)]
         # A row is as high as its name has lines, and half a line more.
         heights = np.array([name.count("\n") + 1.5 for name in self.names_])
         self._places = np.cumsum(heights) - heights / 2
-        size = (7.0, 1.5 + 0.19 * heights.sum())
-        self.ax_ = ax = axes_for("TableDisplay.plot", ax, figsize, size)
-        self.figure_ = ax.figure
+        self.ax_, self.figure_ = axes_for(
+            "TableDisplay.plot", ax, (7.0, 1.5 + 0.19 * heights.sum())
+        )
+        ax = self.ax_
         ax.set(ylim=(heights.sum() + 0.3, -0.3), xlabel="Spearman's rank correlation")
         ax.set_yticks(self._places, self.names_, fontsize=9)
         for label in ax.get_yticklabels():
@@ -113,7 +108,7 @@ class TableDisplay:
             ax.axvline(0, color="0.5", lw=0.8, zorder=0)
         if self.title is not None:
             # Long names take room from the axes, which is not known before they are drawn.
-            title = wrapped(self.title, int(0.75 * letters(ax, 11)))
+            title = wrapped(self.title, int(0.75 * axes_letters(ax, 11)))
             ax.set_title(title, fontsize=11, loc="left", parse_math=False, pad=_LEGEND_HEIGHT)
         self.legend_ = ax.legend(
             loc="lower right",
@@ -139,7 +134,7 @@ class TableDisplay:
         title : str, optional
             What the table is of. By default, the table's own title, if it has one.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
@@ -173,52 +168,32 @@ class TableDisplay:
         return cls(list(rows), title=title).plot(**plot_options)
 
     def _draw_figures(self) -> None:
-        ax = self.ax_
-        papers = [
-            (_number(row, "paper"), y) for y, row in zip(self._places, self.rows, strict=True)
-        ]
+        rows = list(zip(self._places, self.rows, strict=True))
+        papers = [(_number(row, "paper"), y) for y, row in rows]
         papers = [(value, y) for value, y in papers if value is not None]
         # Where both lie on each other, the paper's open square is seen around the dot.
         if papers:
-            ax.plot(
-                *zip(*papers, strict=True),
-                "s",
-                ms=10,
-                mfc="none",
-                mec=ORANGE,
-                mew=1.6,
-                label="paper",
-            )
+            look = {"ms": 10, "mfc": "none", "mec": ORANGE, "mew": 1.6, "label": "paper"}
+            self.ax_.plot(*zip(*papers, strict=True), "s", **look)
         kinds: dict[str, list[tuple[float, float, float, float]]] = {}
-        for y, row in zip(self._places, self.rows, strict=True):
-            found, low, high, error = (
+        for y, row in rows:
+            value, low, high, error = (
                 _number(row, name)
                 for name in ("spearman", "interval_low", "interval_high", "standard_error")
             )
-            if found is None:
+            if value is None:
                 continue
             if low is not None and high is not None:
                 # The mean over folds may lie outside of a narrow bootstrap interval.
-                ends = max(found - low, 0.0), max(high - found, 0.0)
-                kinds.setdefault("here, with interval", []).append((found, y, *ends))
-            elif error is not None:
-                kinds.setdefault("here, ± standard error", []).append((found, y, error, error))
+                ends = max(value - low, 0.0), max(high - value, 0.0)
+                kinds.setdefault("here, with interval", []).append((value, y, *ends))
             else:
-                kinds.setdefault("here", []).append((found, y, 0.0, 0.0))
+                kind = "here" if error is None else "here, ± standard error"
+                kinds.setdefault(kind, []).append((value, y, error or 0.0, error or 0.0))
         for (label, points), marker in zip(kinds.items(), "oDv", strict=False):
-            x, places, below, above = zip(*points, strict=True)
-            errors = None if label == "here" else (below, above)
-            ax.errorbar(
-                x,
-                places,
-                xerr=errors,
-                fmt=marker,
-                ms=5,
-                color=BLUE,
-                capsize=3,
-                lw=1.5,
-                label=label,
-            )
+            x, places, *errors = zip(*points, strict=True)
+            look = {"ms": 5, "color": BLUE, "capsize": 3, "lw": 1.5, "label": label}
+            self.ax_.errorbar(x, places, xerr=errors, fmt=marker, **look)
 
 
 def _number(row: dict[str, Any], name: str) -> float | None:

@@ -26,15 +26,3 @@ def no_matplotlib(monkeypatch):
         return real(name, *arguments, **named)
 
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
-
-
-@pytest.fixture
-def overhang():
-    """Return how many inches of what is drawn lie outside of a figure."""
-
-    def measure(figure):
-        figure.canvas.draw()
-        drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-        return max(0, -drawn.x0, -drawn.y0, drawn.x1 - width, drawn.y1 - height)
-
-    return measure

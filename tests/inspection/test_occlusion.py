@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.dummy import DummyRegressor
 
 from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.inspection import occlusion_map
@@ -28,7 +27,7 @@ class Values:
 
 
 @pytest.fixture
-def picture():
+def image():
     """Grey, with a red square in rows 6 to 13 and columns 20 to 27."""
     pixels = np.full((24, 36, 3), 120, dtype=np.uint8)
     pixels[6:14, 20:28] = (255, 0, 0)
@@ -36,48 +35,41 @@ def picture():
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_cue_that_decides_the_score_stands_out_with_its_sign(picture, sign):
-    found = occlusion_map(RedSquare(sign), picture, window=4, stride=2)
-    assert found.map.shape == (24, 36)
-    assert found.score == pytest.approx(0.5 + sign * 64 / (24 * 36))
+def test_the_cue_that_decides_the_score_stands_out_with_its_sign(image, sign):
+    result = occlusion_map(RedSquare(sign), image, window=4, stride=2)
+    assert result.map.shape == (24, 36)
+    assert result.score == pytest.approx(0.5 + sign * 64 / (24 * 36))
     inside = np.zeros((24, 36), dtype=bool)
     inside[6:14, 20:28] = True
-    y, x = np.unravel_index((sign * found.map).argmax(), found.map.shape)
+    y, x = np.unravel_index((sign * result.map).argmax(), result.map.shape)
     assert inside[y, x]
     # A window within the square takes 16 of its 64 pixels away.
-    assert found.grid[3, 10] == pytest.approx(sign * 16 / (24 * 36))
-    assert (sign * found.map >= 0).all()
+    assert result.grid[3, 10] == pytest.approx(sign * 16 / (24 * 36))
+    assert (sign * result.map >= 0).all()
     # What no window over the square has covered has no part in the score.
-    assert not found.map[:, :16].any()
-
-
-def test_a_model_that_ignores_pictures_gives_a_flat_map(picture):
-    model = DummyRegressor().fit([picture], [0.7])
-    found = occlusion_map(model, picture)
-    assert found.score == 0.7
-    assert not found.map.any()
+    assert not result.map[:, :16].any()
 
 
 def test_drops_are_those_of_the_covered_copies():
     pixels = np.zeros((4, 6, 3), dtype=np.uint8)
     pixels[:2, :2] = 255
-    found = occlusion_map(Values(), pixels, window=(2, 3), stride=(2, 3), fill=0)
+    result = occlusion_map(Values(), pixels, window=2, stride=2, fill=0)
     # Only the first window covers anything that is not black: 4 of 24 pixels.
-    np.testing.assert_allclose(found.grid, [[4 / 24, 0], [0, 0]])
-    np.testing.assert_allclose(found.map[:2, :3], 4 / 24)
-    np.testing.assert_allclose(found.map.sum(), 6 * 4 / 24)
+    np.testing.assert_allclose(result.grid, [[4 / 24, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(result.map[:2, :2], 4 / 24)
+    np.testing.assert_allclose(result.map.sum(), 4 * 4 / 24)
     # White in place of black raises the score, which is a negative drop.
-    found = occlusion_map(Values(), pixels, window=(2, 3), stride=(2, 3), fill=(255, 255, 255))
-    np.testing.assert_allclose(found.grid, [[-2 / 24, -6 / 24], [-6 / 24, -6 / 24]])
+    result = occlusion_map(Values(), pixels, window=2, stride=2, fill=(255, 255, 255))
+    np.testing.assert_allclose(result.grid, [[0, -4 / 24, -4 / 24], [-4 / 24] * 3])
 
 
 def test_overlapping_windows_are_averaged_and_reach_every_edge():
-    pixels = np.zeros((1, 5, 3), dtype=np.uint8)
-    pixels[0, 4] = 255
-    found = occlusion_map(Values(), pixels, window=(1, 2), stride=(1, 2), fill=0)
+    pixels = np.zeros((2, 5, 3), dtype=np.uint8)
+    pixels[:, 4] = 255
+    result = occlusion_map(Values(), pixels, window=2, fill=0, stride=2)
     # Windows begin at 0, 2 and, so that the last column is covered, 3.
-    np.testing.assert_allclose(found.grid, [[0, 0, 0.2]])
-    np.testing.assert_allclose(found.map, [[0, 0, 0, 0.1, 0.2]])
+    np.testing.assert_allclose(result.grid, [[0, 0, 0.2]])
+    np.testing.assert_allclose(result.map, [[0, 0, 0, 0.1, 0.2]] * 2)
 
 
 def test_the_mean_colour_is_what_covers_by_default():
@@ -85,41 +77,38 @@ def test_the_mean_colour_is_what_covers_by_default():
     assert not occlusion_map(Values(), pixels).map.any()
 
 
-def test_copies_are_predicted_in_batches_that_change_nothing(picture):
+def test_copies_are_predicted_in_batches_and_the_image_stays(image):
     model = RedSquare()
-    one = occlusion_map(model, picture, window=8, stride=8, batch_size=4)
-    assert model.sizes == [1, 4, 4, 4, 3]
-    np.testing.assert_array_equal(one.map, occlusion_map(model, picture, window=8, stride=8).map)
-    assert picture[6, 20].tolist() == [255, 0, 0]
+    occlusion_map(model, image, window=4, stride=2)
+    # 11 rows of 17 windows, 32 at a time.
+    assert model.sizes == [1, *[32] * 5, 27]
+    assert image[6, 20].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (700, 3)])
-def test_pictures_of_every_shape_are_covered(size):
-    found = occlusion_map(Values(), np.full(size, 255, dtype=np.uint8), fill=0, window=1, stride=1)
-    np.testing.assert_allclose(found.map, 1 / np.prod(size))
+def test_images_of_every_shape_are_covered(size):
+    result = occlusion_map(Values(), np.full(size, 255, dtype=np.uint8), fill=0, window=1, stride=1)
+    np.testing.assert_allclose(result.map, 1 / np.prod(size))
     assert occlusion_map(Values(), np.zeros(size, dtype=np.uint8)).map.shape == size
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 25}, "window=25 is larger than the picture, 24 x 36"),
-        ({"window": 4, "stride": 5}, r"stride=\(5, 5\) is larger than window=\(4, 4\)"),
-        ({"window": 0}, "window=0 must be a whole number"),
-        ({"stride": (1, 2, 3)}, "stride=.* or two of them"),
-        ({"window": 2.5}, "window=2.5"),
+        ({"window": 25}, "window == 25, must be <= 24"),
+        ({"window": 4, "stride": 5}, "stride == 5, must be <= 4"),
+        ({"window": 0}, "window == 0"),
         ({"fill": "blur"}, "fill='blur' must be 'mean'"),
         ({"fill": 256}, "fill=256"),
         ({"fill": (0, 0)}, r"fill=\(0, 0\)"),
-        ({"batch_size": 0}, "batch_size == 0"),
     ],
 )
-def test_what_is_wrong_is_named(picture, options, message):
+def test_what_is_wrong_is_named(image, options, message):
     with pytest.raises(ValueError, match=message):
-        occlusion_map(RedSquare(), picture, **options)
+        occlusion_map(RedSquare(), image, **options)
 
 
-def test_models_that_do_not_predict_scores_are_refused(picture):
+def test_models_that_do_not_predict_scores_are_refused(image):
     class Odd:
         def __init__(self, scores):
             self.scores = scores
@@ -128,7 +117,7 @@ def test_models_that_do_not_predict_scores_are_refused(picture):
             return self.scores
 
     for scores in ([0.1, 0.2], [np.nan]):
-        with pytest.raises(ValueError, match="one finite score a picture"):
-            occlusion_map(Odd(scores), picture)
+        with pytest.raises(ValueError, match="one finite score an image"):
+            occlusion_map(Odd(scores), image)
     with pytest.raises(ImageReadError):
         occlusion_map(RedSquare(), "missing.png")

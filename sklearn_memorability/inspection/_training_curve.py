@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
+<<<<<<< HEAD:sklearn_memorability/inspection/_learning_curve.py
 from sklearn_memorability.inspection._pyplot import (
+=======
+from sklearn_memorability.inspection._displays import (
+>>>>>>> inspection:sklearn_memorability/inspection/_training_curve.py
     BLUE,
     COLOURS,
     ORANGE,
@@ -22,11 +26,10 @@ _LOSSES = {
     "train_loss": ("training loss", "-", BLUE),
     "valid_loss": ("validation loss", ":", BLUE),
 }
-_SCORE_LOOK = ("--", ORANGE)
 _BEST: dict[str, Any] = {"marker": "o", "ms": 10, "mfc": "none", "mew": 1.8, "linestyle": ""}
 
 
-class LearningCurveDisplay:
+class TrainingCurveDisplay:
     """Loss and validation score of a network's training, epoch by epoch.
 
     Use :meth:`from_estimator`. All parameters are stored as attributes.
@@ -57,11 +60,11 @@ class LearningCurveDisplay:
 
     Examples
     --------
-    >>> from sklearn_memorability.inspection import LearningCurveDisplay
+    >>> from sklearn_memorability.inspection import TrainingCurveDisplay
     >>> epochs = [{"train_loss": 1.4, "valid_spearman": 0.2},
     ...           {"train_loss": 1.2, "valid_spearman": 0.4},
     ...           {"train_loss": 1.1, "valid_spearman": 0.3}]
-    >>> LearningCurveDisplay({"mine": epochs}).plot().best_epochs_
+    >>> TrainingCurveDisplay({"mine": epochs}).plot().best_epochs_
     {'mine': 2}
     """
 
@@ -71,21 +74,17 @@ class LearningCurveDisplay:
         self.histories = histories
         self.score = score
 
-    def plot(
-        self, ax: Any = None, *, figsize: tuple[float, float] | None = None
-    ) -> "LearningCurveDisplay":
+    def plot(self, ax: Any = None) -> "TrainingCurveDisplay":
         """Draw the curves; nothing is shown on a screen.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
-        figsize : tuple of two floats, optional
-            Width and height of the new figure, in inches.
 
         Returns
         -------
-        LearningCurveDisplay
+        TrainingCurveDisplay
             Itself, with the attributes that end in an underscore.
 
         Raises
@@ -93,10 +92,8 @@ class LearningCurveDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If there is no epoch to draw, an epoch has no figure of the name ``score``,
-            or both ``ax`` and ``figsize`` are given.
+            If there is no epoch to draw, or no epoch has a figure of the name ``score``.
         """
-        pyplot("LearningCurveDisplay.plot")
         histories = {name: [dict(epoch) for epoch in h] for name, h in self.histories.items()}
         empty = [name for name, history in histories.items() if not history]
         if not histories or empty:
@@ -106,43 +103,59 @@ class LearningCurveDisplay:
         known = {figure: None for h in histories.values() for epoch in h for figure in epoch}
         if score is not None and score not in known:
             raise ValueError(f"score={score!r} is in no epoch; there are {list(known)}.")
-        self.ax_ = ax = axes_for("LearningCurveDisplay.plot", ax, figsize, (6.4, 4.4))
-        self.figure_ = ax.figure
+        self.ax_, self.figure_ = axes_for("TrainingCurveDisplay.plot", ax, (6.4, 4.4))
+        ax = self.ax_
         self.lines_: list[Any] = []
         self.best_epochs_: dict[str, int] = {}
         self.score_ax_: Any = None if score is None else ax.twinx()
-        n_epochs = max(map(len, histories.values()))
+        n_epochs, several = max(map(len, histories.values())), len(histories) > 1
         # One epoch is a point, which a line would not show.
         marker = "." if n_epochs <= _MOST_MARKED else ""
         kinds = {key: (ax, *look) for key, look in _LOSSES.items()}
         if score is not None:
-            kinds[score] = (self.score_ax_, f"validation {_plain(score)}", *_SCORE_LOOK)
+            text = f"validation {_plain(score)}"
+            kinds[score] = (self.score_ax_, text, "--", ORANGE)
+            kinds[score][0].set_ylabel(f"{text} (dashed)" if several else text)
+        handles = []
         for i, (name, history) in enumerate(histories.items()):
+            lines = []
             for key, (axes, text, style, colour) in kinds.items():
                 values = np.array([epoch.get(key, np.nan) for epoch in history], dtype=float)
                 if np.isnan(values).all():
                     continue
                 # Of one model, colours tell kinds of curves; of several, the models.
-                colour = colour if len(histories) == 1 else COLOURS[i % len(COLOURS)]
+                look = {"color": COLOURS[i % len(COLOURS)] if several else colour}
                 at = np.arange(1, len(values) + 1)
-                look = {"color": colour, "marker": marker, "linestyle": style}
-                self.lines_ += axes.plot(at, values, label=text, **look)
+                lines += axes.plot(at, values, label=text, marker=marker, linestyle=style, **look)
                 if key == score:
                     best = int(np.nanargmax(values))
                     self.best_epochs_[name] = best + 1
-                    axes.plot(best + 1, values[best], label="_best", color=colour, **_BEST)
+                    label = f"best epoch ({best + 1})"
+                    lines += axes.plot(best + 1, values[best], label=label, **look, **_BEST)
+            self.lines_ += [line for line in lines if line.get_linestyle() != "None"]
+            if several and i < len(COLOURS):
+                lines[0].set_label(textwrap.shorten(name, _NAME_WIDTH, placeholder=" …"))
+            handles += lines[:1] if several else lines
         ax.set(xlabel="epoch", ylabel="loss")
         ax.set_xlim(0.5, n_epochs + 0.5)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        if score is not None:
-            kinds[score][0].set_ylabel(kinds[score][1])
-        self._add_legend(list(histories))
+        if len(histories) <= len(COLOURS):
+            legend = ax.legend(
+                handles=handles,
+                loc="lower left",
+                bbox_to_anchor=(0, 1),
+                ncols=2,
+                frameon=False,
+                fontsize=9,
+            )
+            for label in legend.get_texts():
+                label.set_parse_math(False)
         return self
 
     @classmethod
     def from_estimator(
         cls, model: Any, *, score: str | None = None, **plot_options: Any
-    ) -> "LearningCurveDisplay":
+    ) -> "TrainingCurveDisplay":
         """Draw the training of a fitted model, or of several.
 
         Parameters
@@ -155,13 +168,13 @@ class LearningCurveDisplay:
             together, such as those of the folds that scikit-learn's ``cross_validate``
             returns with ``return_estimator=True``.
         score : str, optional
-            Which figure is the score; see :class:`LearningCurveDisplay`.
+            Which figure is the score; see :class:`TrainingCurveDisplay`.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``figsize``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
-        LearningCurveDisplay
+        TrainingCurveDisplay
             What was drawn.
 
         Raises
@@ -181,15 +194,15 @@ class LearningCurveDisplay:
         Examples
         --------
         >>> from sklearn_memorability.datasets import load_things_concepts
-        >>> from sklearn_memorability.inspection import LearningCurveDisplay
+        >>> from sklearn_memorability.inspection import TrainingCurveDisplay
         >>> from sklearn_memorability.pipelines import mlp_regressor
         >>> X, y = load_things_concepts(return_X_y=True)
         >>> model = mlp_regressor(early_stopping=True, max_epochs=3, random_state=0).fit(X, y)
-        >>> display = LearningCurveDisplay.from_estimator(model)
+        >>> display = TrainingCurveDisplay.from_estimator(model)
         >>> display.score_ax_.get_ylabel()
         'validation Spearman'
         """
-        pyplot("LearningCurveDisplay.from_estimator")
+        pyplot("TrainingCurveDisplay.from_estimator")
         if isinstance(model, Mapping):
             models = {str(name): each for name, each in model.items()}
         elif isinstance(model, list | tuple | np.ndarray):
@@ -198,36 +211,6 @@ class LearningCurveDisplay:
             models = {type(model).__name__: model}
         histories = {name: _history(each) for name, each in models.items()}
         return cls(histories, score=score).plot(**plot_options)
-
-    def _add_legend(self, names: list[str]) -> None:
-        from matplotlib.lines import Line2D
-
-        several = len(names) > 1
-        handles = {}
-        for line in self.lines_:
-            colour = "0.5" if several else line.get_color()
-            look = {"linestyle": line.get_linestyle(), "color": colour}
-            handles[line.get_label()] = Line2D([], [], **look)
-        if self.best_epochs_:
-            text = "best epochs" if several else f"best epoch ({self.best_epochs_[names[0]]})"
-            colour = "0.5" if several else _SCORE_LOOK[1]
-            handles[text] = Line2D([], [], color=colour, **_BEST)
-        if several and len(names) <= len(COLOURS):
-            for name, colour in zip(names, COLOURS, strict=False):
-                handles[textwrap.shorten(name, _NAME_WIDTH, placeholder=" …")] = Line2D(
-                    [], [], color=colour, lw=4
-                )
-        legend = self.ax_.legend(
-            list(handles.values()),
-            list(handles),
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=2,
-            frameon=False,
-            fontsize=9,
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
 
 
 def _history(model: Any) -> Any:

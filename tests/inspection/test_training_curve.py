@@ -5,7 +5,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import RandomizedSearchCV
 
-from sklearn_memorability.inspection import LearningCurveDisplay
+from sklearn_memorability.inspection import TrainingCurveDisplay
 from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
 
 EPOCHS = [
@@ -13,7 +13,6 @@ EPOCHS = [
     {"epoch": 2, "train_loss": 1.2, "valid_spearman": 0.4, "dur": 0.1},
     {"epoch": 3, "train_loss": 1.1, "valid_spearman": 0.4, "dur": 0.1},
 ]
-LONG = "a model with a long name, $ and _underscores_, that has to be broken into lines"
 
 
 def _model(**params):
@@ -26,7 +25,7 @@ def _legend(display):
 
 
 def test_each_figure_has_a_curve_and_the_best_epoch_a_mark():
-    display = LearningCurveDisplay({"mine": EPOCHS}).plot()
+    display = TrainingCurveDisplay({"mine": EPOCHS}).plot()
     loss, score = display.lines_
     assert loss.get_xydata().tolist() == [[1, 1.4], [2, 1.2], [3, 1.1]]
     assert score.get_xydata().tolist() == [[1, 0.2], [2, 0.4], [3, 0.4]]
@@ -39,7 +38,7 @@ def test_each_figure_has_a_curve_and_the_best_epoch_a_mark():
 
 
 def test_without_rows_held_out_there_is_a_loss_alone():
-    display = LearningCurveDisplay({"mine": [{"train_loss": 1.0}]}).plot()
+    display = TrainingCurveDisplay({"mine": [{"train_loss": 1.0}]}).plot()
     assert display.score_ax_ is None
     assert display.best_epochs_ == {}
     assert _legend(display) == ["training loss"]
@@ -47,7 +46,7 @@ def test_without_rows_held_out_there_is_a_loss_alone():
 
 def test_a_validation_loss_goes_with_the_training_loss():
     epochs = [{"train_loss": 2.0, "valid_loss": 3.0}, {"train_loss": 1.0, "valid_loss": 2.0}]
-    display = LearningCurveDisplay({"mine": epochs}).plot()
+    display = TrainingCurveDisplay({"mine": epochs}).plot()
     assert [line.axes for line in display.lines_] == [display.ax_] * 2
     assert _legend(display) == ["training loss", "validation loss"]
 
@@ -57,11 +56,11 @@ def test_a_model_is_read_through_every_wrapping(scores):
         _model(early_stopping=True), {"model__n_classes": [3]}, n_iter=1, cv=2, scoring="r2"
     )
     with pytest.raises(NotFittedError):
-        LearningCurveDisplay.from_estimator(search)
+        TrainingCurveDisplay.from_estimator(search)
     search.fit(*scores)
     head = search.best_estimator_[-1]
     for model in (search, FrozenEstimator(search), search.best_estimator_, head):
-        display = LearningCurveDisplay.from_estimator(model)
+        display = TrainingCurveDisplay.from_estimator(model)
         np.testing.assert_array_equal(display.lines_[0].get_ydata(), head.history_[:, "train_loss"])
         best = int(np.argmax(head.history_[:, "valid_spearman"])) + 1
         assert list(display.best_epochs_.values()) == [best]
@@ -70,19 +69,19 @@ def test_a_model_is_read_through_every_wrapping(scores):
 def test_several_models_are_drawn_together(scores):
     X, y = scores
     models = [_model(early_stopping=True).fit(X, y), _model().fit(X[:80], y[:80])]
-    display = LearningCurveDisplay.from_estimator(models)
+    display = TrainingCurveDisplay.from_estimator(models)
     assert len(display.lines_) == 3
     assert list(display.best_epochs_) == ["1"]
     assert _legend(display)[-2:] == ["1", "2"]
-    named = LearningCurveDisplay.from_estimator(dict(zip("ab", models, strict=True)))
+    named = TrainingCurveDisplay.from_estimator(dict(zip("ab", models, strict=True)))
     assert _legend(named)[-2:] == ["a", "b"]
 
 
 def test_models_without_a_history_are_refused(scores):
     with pytest.raises(TypeError, match="Pipeline holds no estimator with a history_"):
-        LearningCurveDisplay.from_estimator(svr_regressor().fit(*scores))
+        TrainingCurveDisplay.from_estimator(svr_regressor().fit(*scores))
     with pytest.raises(NotFittedError):
-        LearningCurveDisplay.from_estimator(_model())
+        TrainingCurveDisplay.from_estimator(_model())
 
 
 @pytest.mark.parametrize(
@@ -95,26 +94,5 @@ def test_models_without_a_history_are_refused(scores):
 )
 def test_what_is_wrong_is_named_and_leaves_no_figure(histories, score, message):
     with pytest.raises(ValueError, match=message):
-        LearningCurveDisplay(histories, score=score).plot()
+        TrainingCurveDisplay(histories, score=score).plot()
     assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize("style", ["default", "dark_background"])
-@pytest.mark.parametrize("n_models", [1, 6, 20])
-def test_nothing_is_cut_off(style, n_models, overhang):
-    histories = {f"{i} {LONG}": EPOCHS[: 1 + i % 3] for i in range(n_models)}
-    with plt.style.context(style):
-        display = LearningCurveDisplay(histories).plot()
-        assert overhang(display.figure_) < 0.02
-
-
-def test_axes_can_be_given():
-    figure, (ax, _) = plt.subplots(1, 2)
-    display = LearningCurveDisplay({"mine": EPOCHS}).plot(ax)
-    assert display.ax_ is ax
-    assert display.figure_ is figure
-
-
-def test_without_matplotlib_the_extra_is_named(no_matplotlib):
-    with pytest.raises(ImportError, match=r"pip install 'sklearn-memorability\[plot\]'"):
-        LearningCurveDisplay.from_estimator(None)
