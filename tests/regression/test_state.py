@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import tempfile
 
 import joblib
 import numpy as np
@@ -24,9 +25,16 @@ def _by_joblib(model):
     return joblib.load(file)
 
 
+def _by_a_mapped_file(model):
+    with tempfile.TemporaryDirectory() as folder:
+        joblib.dump(model, f"{folder}/model.joblib")
+        return joblib.load(f"{folder}/model.joblib", mmap_mode="r")
+
+
 COPIES = {
     "pickle": lambda model: pickle.loads(pickle.dumps(model)),
     "joblib": _by_joblib,
+    "joblib, read-only": _by_a_mapped_file,
     "skops": lambda model: skops.io.loads(skops.io.dumps(model), trusted=TRUSTED),
     "deepcopy": copy.deepcopy,
 }
