@@ -63,7 +63,7 @@ def extract(
     transformer.fit(images)
     with unreadable_images() as errors:
         if is_npy:
-            rows = write_features(transformer, images, output, verbose=verbose)
+            rows: Any = write_features(transformer, images, output, verbose=verbose)
         else:
             rows = transformer.transform(images)
     reasons = [errors[row].reason if row in errors else None for row in range(len(images))]
@@ -161,7 +161,8 @@ def fit(
         transformer.set_params(cache=None, on_error="raise", verbose=0)
     save(model, output)
     if folds:
-        mean, error_of_mean = np.mean(folds), np.std(folds, ddof=1) / np.sqrt(len(folds))
+        mean = float(np.mean(folds))
+        error_of_mean = float(np.std(folds, ddof=1) / np.sqrt(len(folds)))
     if json:
         document = {
             "model": str(output),

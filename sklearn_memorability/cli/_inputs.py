@@ -168,10 +168,10 @@ def unreadable_images() -> Iterator[dict[int, ImageReadError]]:
 
         def collect(message: Warning | str, *place: Any, **more: Any) -> None:
             if isinstance(message, UnreadableImagesWarning):
-                errors.update({error.row: error for error in message.errors})
+                errors.update({error.row or 0: error for error in message.errors})
             else:
                 show(message, *place, **more)
 
         warnings.simplefilter("always", UnreadableImagesWarning)
-        warnings.showwarning = collect  # type: ignore[assignment]
+        warnings.showwarning = collect
         yield errors

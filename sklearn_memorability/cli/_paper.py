@@ -218,7 +218,7 @@ def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any
     from sklearn_memorability.cli._inputs import load_scored
     from sklearn_memorability.datasets import fetch_lamem, load_lamem
 
-    images, scores, *columns, score_range = own
+    images, scores, image_column, score_column, group_column, score_range = own
     if (lamem is None) == (images is None):
         raise typer.BadParameter(
             "give one of the two, and not both.", param_hint="--lamem, --images"
@@ -226,6 +226,7 @@ def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any
     if lamem is None:
         if scores is None:
             raise typer.BadParameter("--images needs a table of scores.", param_hint="--scores")
+        columns = (image_column, score_column, group_column)
         return load_scored(images, scores, *columns, score_range or (0.0, 1.0))
     split: Any = folds[0] if len(folds) == 1 else "all"
     return fetch_lamem(split=split) if lamem == _DOWNLOAD else load_lamem(lamem, split=split)
