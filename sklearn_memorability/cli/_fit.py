@@ -63,7 +63,7 @@ def extract(
     transformer.fit(images)
     with unreadable_images() as errors:
         if is_npy:
-            rows = write_features(transformer, images, output, verbose=verbose)
+            rows: Any = write_features(transformer, images, output, verbose=verbose)
         else:
             rows = transformer.transform(images)
     reasons = [errors[row].reason if row in errors else None for row in range(len(images))]

@@ -168,7 +168,7 @@ def unreadable_images() -> Iterator[dict[int, ImageReadError]]:
 
         def collect(message: Warning | str, *place: Any, **more: Any) -> None:
             if isinstance(message, UnreadableImagesWarning):
-                errors.update({int(error.row or 0): error for error in message.errors})
+                errors.update({error.row or 0: error for error in message.errors})
             else:
                 show(message, *place, **more)
 

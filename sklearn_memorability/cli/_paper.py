@@ -226,7 +226,7 @@ def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any
     if lamem is None:
         if scores is None:
             raise typer.BadParameter("--images needs a table of scores.", param_hint="--scores")
-        columns = image_column, score_column, group_column
+        columns = (image_column, score_column, group_column)
         return load_scored(images, scores, *columns, score_range or (0.0, 1.0))
     split: Any = folds[0] if len(folds) == 1 else "all"
     return fetch_lamem(split=split) if lamem == _DOWNLOAD else load_lamem(lamem, split=split)

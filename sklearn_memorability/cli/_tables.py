@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +76,14 @@ def write_table(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
 def _parquet_writer() -> Callable[[dict[str, list[Any]], Path], object]:
     """Return what writes columns to a file in Parquet: pyarrow, else polars."""
     try:
-        import pyarrow
-        from pyarrow import parquet
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         try:
-            import polars
+            polars = import_module("polars")
         except ImportError as error:
             raise ImportError(
                 "Files in Parquet need the package pyarrow (or polars): pip install pyarrow, or "
                 "let the file's name end in .csv."
             ) from error
         return lambda columns, path: polars.DataFrame(columns).write_parquet(path)
-    return lambda columns, path: parquet.write_table(pyarrow.table(columns), path)
+    return lambda columns, path: parquet.write_table(arrow.table(columns), path)

@@ -7,11 +7,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-<<<<<<< HEAD
-from sklearn_memorability.images import as_image_list, read_image
-from sklearn_memorability.inspection._image_choice import as_scores
-from sklearn_memorability.inspection._pyplot import BLUE, GREEN, ORANGE, axes_for, pyplot
-=======
 from sklearn_memorability.images._collect import as_image_list
 from sklearn_memorability.inspection._displays import (
     BLUE,
@@ -22,7 +17,6 @@ from sklearn_memorability.inspection._displays import (
     pyplot,
     small_image,
 )
->>>>>>> inspection
 from sklearn_memorability.inspection._unwrap import class_head
 
 # More classes than this have no room for a figure above each bar.
@@ -206,10 +200,7 @@ class ClassProbabilityDisplay:
         """
         pyplot("ClassProbabilityDisplay.from_estimator")
         regressor, features = class_head(model, X, "predict_class_proba")
-<<<<<<< HEAD
-=======
         proba = regressor.predict_class_proba(features)
->>>>>>> inspection
         return cls.from_predictions(
             proba,
             regressor.thresholds_,

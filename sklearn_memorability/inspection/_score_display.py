@@ -5,10 +5,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-<<<<<<< HEAD
-from sklearn_memorability.inspection._image_choice import as_scores
-from sklearn_memorability.inspection._pyplot import BLUE, axes_for, letters, pyplot, wrapped
-=======
 from sklearn_memorability.inspection._displays import (
     BLUE,
     as_scores,
@@ -17,7 +13,6 @@ from sklearn_memorability.inspection._displays import (
     pyplot,
     wrapped,
 )
->>>>>>> inspection
 from sklearn_memorability.metrics import spearman_interval
 from sklearn_memorability.metrics._rank import rank_correlation
 

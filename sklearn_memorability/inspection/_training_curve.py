@@ -6,11 +6,7 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD:sklearn_memorability/inspection/_learning_curve.py
-from sklearn_memorability.inspection._pyplot import (
-=======
 from sklearn_memorability.inspection._displays import (
->>>>>>> inspection:sklearn_memorability/inspection/_training_curve.py
     BLUE,
     COLOURS,
     ORANGE,

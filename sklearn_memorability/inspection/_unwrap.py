@@ -131,31 +131,18 @@ def predict_images(model: Any, images: Any, levels: Sequence[float] = (0.05, 0.9
             rows, output = _without_errors(rows, output, errors())
             if not len(rows):
                 break
-<<<<<<< HEAD
-    levels = np.asarray(levels, dtype=float)
-    result = Bunch(
-        score=np.full(n_images, np.nan),
-        class_proba=np.full((n_images, head.n_classes_), np.nan) if has_classes else None,
-        quantiles=np.full((n_images, len(levels)), np.nan) if has_classes else None,
-        errors=errors(),
-=======
     at = np.asarray(levels, dtype=float)
     result = Bunch(
         score=np.full(n_images, np.nan),
         class_proba=np.full((n_images, head.n_classes_), np.nan) if has_classes else None,
         quantiles=np.full((n_images, len(at)), np.nan) if has_classes else None,
         errors=[error for _, error in sorted(errors().items())],
->>>>>>> inspection
     )
     if not len(rows):
         return result
     if has_classes:
         result.class_proba[rows] = output
-<<<<<<< HEAD
-        result.quantiles[rows] = head._quantiles_of(output, levels)
-=======
         result.quantiles[rows] = head._quantiles_of(output, at)
->>>>>>> inspection
         output = head._scores_of(output)
     result.score[rows] = column_or_1d(np.asarray(output, dtype=float))
     return result
@@ -185,16 +172,6 @@ def class_head(model: Any, X: Any, method: str) -> tuple[Any, Any]:
 
 
 @contextmanager
-<<<<<<< HEAD
-def _unreadable_as_nan(model: Any) -> Iterator[Callable[[], list[ImageReadError]]]:
-    """Let the model's transformers go on after unreadable images; yields what lists these."""
-    refusing = [part for part in parts_of(model) if getattr(part, "on_error", None) == "raise"]
-
-    def errors() -> list[ImageReadError]:
-        warned = [w.message for w in record if isinstance(w.message, UnreadableImagesWarning)]
-        by_row = {error.row: error for warning in warned for error in warning.errors}
-        return sorted(by_row.values(), key=lambda error: error.row)
-=======
 def _unreadable_as_nan(model: Any) -> Iterator[Callable[[], dict[int, ImageReadError]]]:
     """Let the model go on after unreadable images; yields what returns their errors by row."""
     refusing = [part for part in parts_of(model) if getattr(part, "on_error", None) == "raise"]
@@ -203,7 +180,6 @@ def _unreadable_as_nan(model: Any) -> Iterator[Callable[[], dict[int, ImageReadE
         warned = [w.message for w in record if isinstance(w.message, UnreadableImagesWarning)]
         listed = [error for warning in warned for error in warning.errors]
         return {error.row: error for error in listed if error.row is not None}
->>>>>>> inspection
 
     with warnings.catch_warnings(record=True) as record:
         warnings.simplefilter("always", UnreadableImagesWarning)
@@ -220,15 +196,8 @@ def _unreadable_as_nan(model: Any) -> Iterator[Callable[[], dict[int, ImageReadE
 
 
 def _without_errors(
-<<<<<<< HEAD
-    rows: np.ndarray, X: Any, errors: list[ImageReadError]
-) -> tuple[np.ndarray, Any]:
-    """Return the places of the images that could be read, and their rows of ``X``."""
-    left = np.flatnonzero(~np.isin(rows, [error.row for error in errors]))
-=======
     rows: np.ndarray, X: Any, errors: dict[int, ImageReadError]
 ) -> tuple[np.ndarray, Any]:
     """Return the places of the images that could be read, and their rows of ``X``."""
     left = np.flatnonzero(~np.isin(rows, list(errors)))
->>>>>>> inspection
     return rows[left], X if len(left) == len(rows) else _safe_indexing(X, left)

@@ -128,7 +128,7 @@ def test_an_image_that_can_not_be_read_is_left_out(run, arguments, own_set, tmp_
         (["-o", "model.pkl"], "--output: model.pkl: its name must end in .skops"),
         (["-o", "nowhere/model.skops"], "there is no folder 'nowhere'"),
         (["--backbone", "resnet51"], "'resnet51' is not known"),
-        (["--embedding", "flickr9k"], "embedding='flickr9k'"),
+        (["--embedding", "flickr9k"], "flickr9k"),
         (["--scores", "gone.csv"], "gone.csv"),
         (["--images", "gone"], "gone"),
         (["-m", "svm"], "'two-branch'"),
