@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_memorability.datasets import load_things_concepts, load_things_photographs
 from sklearn_memorability.features import ImageFeatures
-from sklearn_memorability.metrics import rank_correlation
+from sklearn_memorability.metrics._rank import rank_correlation
 from sklearn_memorability.persistence import save
 from sklearn_memorability.pipelines import recommended_regressor
 
