@@ -41,9 +41,9 @@ concepts = load_things_concepts()
 X_train, X_test, y_train, y_test, _, names = train_test_split(
     concepts.data, concepts.target, concepts.concepts, test_size=0.4, random_state=0
 )
-model = mlp_regressor(
-    aggregation="mean", early_stopping=True, max_epochs=30, random_state=0
-).fit(X_train, y_train)
+model = mlp_regressor(aggregation="mean", early_stopping=True, max_epochs=30, random_state=0).fit(
+    X_train, y_train
+)
 
 # %%
 # All three in one figure

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="signals and limits are POSIX's"),
 ]
-N_IMAGES = 80
+N_IMAGES = 48
 
 
 @pytest.fixture(scope="module")

@@ -205,9 +205,7 @@ def _differentiable(
     weighted = _extractors(first)
     if not steps or not isinstance(steps[-1], BalancedQuantileClassifierRegressor):
         raise _refusal((steps or [first])[-1])
-    networks = [
-        extractor._network or extractor._available_recipe().load() for _, extractor in weighted
-    ]
+    networks = [extractor._network for _, extractor in weighted]
     finishes = [(weight, _finish(extractor)) for weight, extractor in weighted]
     functions = [*map(_scale, steps[:-1]), _head(steps[-1])]
 
@@ -301,7 +299,7 @@ def _refusal(step: Any) -> TypeError:
 
 def _input(preprocess: Any, image: Image.Image, device: Any = "cpu") -> torch.Tensor:
     """Return an image as a network takes it: (1, channels, height, width), normalised."""
-    return preprocess.normalize(preprocess.views(image, 1).to(device))
+    return preprocess.normalize(preprocess.view(image)[None].to(device))
 
 
 def _edges_of_input(preprocess: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

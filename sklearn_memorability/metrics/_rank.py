@@ -1,6 +1,7 @@
 """Rank correlation as a scikit-learn metric, and how far its figures can be trusted."""
 
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 import numpy as np
@@ -207,7 +208,7 @@ def _scores(y: ArrayLike, name: str) -> np.ndarray:
 def resample_means(
     y: np.ndarray,
     folds: list[np.ndarray],
-    predictions: list[list[np.ndarray | None]],
+    predictions: Sequence[Sequence[np.ndarray | None]],
     groups: np.ndarray | None,
     n_resamples: int,
     rng: np.random.RandomState,
@@ -241,7 +242,7 @@ def draw_times(
 
 
 def resampled_correlations(
-    true: np.ndarray, predictions: list[np.ndarray | None], times: np.ndarray
+    true: np.ndarray, predictions: Sequence[np.ndarray | None], times: np.ndarray
 ) -> np.ndarray:
     """Return Spearman's correlations where rows count several times, or not."""
     true_ranks, true_spread = _centred_ranks(true, times)

@@ -146,6 +146,7 @@ class BayesSearchCV(BaseSearchCV):
     1.00
     """
 
+    cv: Any
     _parameter_constraints: dict = {  # noqa: RUF012 (scikit-learn's way)
         **BaseSearchCV._parameter_constraints,
         "search_spaces": [dict, list],

