@@ -198,7 +198,7 @@ def _read_responses(root: Path) -> tuple[list[str], dict[str, np.ndarray]]:
 
 def _write_images(path: Path, folder: Path, names: list[str]) -> None:
     """Write the images of the MATLAB file to a folder, which is whole or not there."""
-    pixels = read_matlab(path).get("img", np.empty(0))
+    pixels = np.asarray(read_matlab(path).get("img", ()))
     if pixels.ndim != 4 or pixels.shape[2] != 3 or pixels.shape[3] < len(names):
         raise ValueError(
             f"{os.fspath(path)!r} has a variable img of shape {pixels.shape}; expected are height "

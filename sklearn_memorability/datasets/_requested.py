@@ -50,7 +50,8 @@ class RequestedSet:
     def way_out(self) -> str:
         """What to do when something is missing."""
         return (
-            f"{self.title} can't be downloaded: {self.ask}. Then let the folder hold {self.layout}."
+            f"{self.title} can't be downloaded: {self.ask}. "
+            f"Then put into the folder: {self.layout}."
         )
 
     def folder(self, folder: str | os.PathLike[str]) -> Path:

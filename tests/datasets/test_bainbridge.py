@@ -50,6 +50,11 @@ def _write_xlsx(folder, rows):
     links = "http://schemas.openxmlformats.org/package/2006/relationships"
     with zipfile.ZipFile(folder / "Memorability Scores/memorability-scores.xlsx", "w") as file:
         file.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{links}"><Relationship Id="rId1" '
+            f'Type="{parts}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        file.writestr(
             "xl/_rels/workbook.xml.rels",
             f'<Relationships xmlns="{links}"><Relationship Id="rId1" '
             f'Type="{parts}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
