@@ -182,8 +182,8 @@ def report(
     scores: options.OptionalScores = None,
     output: options.Output = Path("report.html"),
     title: Annotated[
-        str | None, typer.Option("--title", metavar="TEXT", help="Title of the page.")
-    ] = None,
+        str, typer.Option("--title", metavar="TEXT", help="Title of the page.")
+    ] = "Predicted memorability",
     image_column: options.ImageColumn = "image",
     score_column: options.ScoreColumn = "score",
     recursive: options.Recursive = True,

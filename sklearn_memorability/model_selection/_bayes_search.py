@@ -222,7 +222,7 @@ class BayesSearchCV(BaseSearchCV):
             names none of them, if ``storage`` is no file of a search, or if all fits failed.
         """
         X, y = indexable(X, y)
-        given = self.cv  # type: ignore[has-type]
+        given = self.cv
         if isinstance(given, Iterator):
             self.cv = list(given)  # an iterator can be gone through only once
         try:
