@@ -21,10 +21,12 @@ from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFe
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import is_name
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+from sklearn_memorability.regression._scaler import BatchedScaler
 
 # Beside what skops trusts: scikit-learn's estimators, NumPy's arrays, Python's containers.
 TRUSTED = (
     BalancedQuantileClassifierRegressor,
+    BatchedScaler,
     CaptionEmbedding,
     ImageFeatures,
     VGGFeatures,

@@ -200,7 +200,7 @@ def _as_module(step: Any) -> Any:
         return _SideBySide(step)
     if isinstance(step, ImageExtractor):
         return _ImageFeatures(step)
-    if type(step) is StandardScaler:
+    if isinstance(step, StandardScaler):
         mean = step.mean_ if step.with_mean else 0.0
         return _Affine(mean, step.scale_ if step.with_std else 1.0)
     if type(step) is PCA:

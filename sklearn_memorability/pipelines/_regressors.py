@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._joint_space import open_embedding
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+from sklearn_memorability.regression._scaler import BatchedScaler
 
 __all__ = ["mlp_regressor", "recommended_regressor", "scaled", "two_branch_regressor"]
 
@@ -205,5 +205,5 @@ def two_branch_regressor(
 
 def scaled(features: Any, model: Any) -> Pipeline:
     """Return a Pipeline of (features,) scaling and a model."""
-    steps = [("scale", StandardScaler()), ("model", model)]
+    steps = [("scale", BatchedScaler()), ("model", model)]
     return Pipeline(steps if features is None else [("features", features), *steps])
