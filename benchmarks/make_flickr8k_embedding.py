@@ -1,4 +1,4 @@
-"""Make the bundled file of ``captions.load_embedding("flickr8k")``.
+"""Make the bundled file of ``captions.VisualSemanticEmbedding.load("flickr8k")``.
 
     python benchmarks/make_flickr8k_embedding.py [--members 6] [--jobs 2] [--develop]
 

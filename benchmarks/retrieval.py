@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.captions import VisualSemanticEmbedding, load_embedding
+from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features import ImageFeatures
 
 Split = tuple[np.ndarray, list[list[str]]]
@@ -84,7 +84,7 @@ def main() -> None:
     train, dev = flickr8k(arguments.cache)
     print(f"{'recall (%) at':34s} image -> text     text -> image\n{'':34s}", end="")
     print("     1     5    10" * 2 + "     sum")
-    show("bundled (flickr8k)", load_embedding("flickr8k"), dev)
+    show("bundled (flickr8k)", VisualSemanticEmbedding.load("flickr8k"), dev)
     vectors = [None]
     if arguments.word_vectors is not None:
         vectors.append(read_vectors(arguments.word_vectors))

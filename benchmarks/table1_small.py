@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from sklearn_memorability.captions import load_embedding
+from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.datasets import load_things_photographs
 from sklearn_memorability.metrics import spearman_score, spearman_scorer
 from sklearn_memorability.pipelines import mlp_regressor, recommended_regressor
@@ -57,7 +57,7 @@ def main() -> None:
     photographs = load_things_photographs()
     cnn = np.asarray(photographs.data, dtype=np.float32)
     y, groups = photographs.target, photographs.groups
-    ic = load_embedding("flickr8k").transform(cnn)
+    ic = VisualSemanticEmbedding.load("flickr8k").transform(cnn)
     sets = {
         "CNN": (cnn, None),
         "IC": (ic, None),

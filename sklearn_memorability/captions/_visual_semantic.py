@@ -159,7 +159,6 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     See Also
     --------
     sklearn_memorability.features.CaptionEmbedding : From images to this space.
-    load_embedding : An embedding that comes with the package, or a file.
 
     References
     ----------
@@ -497,12 +496,13 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read an embedding from a file that :meth:`save` wrote.
+        """Load an embedding that comes with the package, or a file that :meth:`save` wrote.
 
         Parameters
         ----------
-        path : str or path-like
-            The file.
+        path : "flickr8k", str or path-like
+            The bundled embedding (its data, licence and recall are in
+            ``docs/captions.md``), or a file.
 
         Returns
         -------
@@ -515,7 +515,18 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             If there is no such file.
         ValueError
             If it is damaged, or another kind of file.
+
+        Examples
+        --------
+        >>> from sklearn_memorability.captions import VisualSemanticEmbedding
+        >>> embedding = VisualSemanticEmbedding.load("flickr8k")
+        >>> embedding.transform_captions(["A dog runs on the grass."]).shape
+        (1, 1024)
         """
+        if path in BUNDLED:
+            folder = resources.files("sklearn_memorability.captions") / "data"
+            with resources.as_file(folder / f"{path}.safetensors") as bundled:
+                return cls.load(bundled)
         if not os.path.isfile(path):
             raise FileNotFoundError(
                 f"There is no file of an embedding at {os.fspath(path)!r}, and the embeddings that "
@@ -655,41 +666,6 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def load_embedding(embedding: str | os.PathLike[str]) -> VisualSemanticEmbedding:
-    """Load an embedding: one that comes with the package, or a file.
-
-    Parameters
-    ----------
-    embedding : "flickr8k", str or path-like
-        The bundled embedding (its data, licence and recall are in
-        ``docs/captions.md``), or a file that :meth:`VisualSemanticEmbedding.save` wrote.
-
-    Returns
-    -------
-    VisualSemanticEmbedding
-        Fitted.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is damaged, or of another kind.
-
-    Examples
-    --------
-    >>> from sklearn_memorability.captions import load_embedding
-    >>> embedding = load_embedding("flickr8k")
-    >>> embedding.transform_captions(["A dog runs on the grass."]).shape
-    (1, 1024)
-    """
-    if embedding in BUNDLED:
-        folder = resources.files("sklearn_memorability.captions") / "data"
-        with resources.as_file(folder / f"{embedding}.safetensors") as path:
-            return VisualSemanticEmbedding.load(path)
-    return VisualSemanticEmbedding.load(embedding)
 
 
 def _set_words(encoder: Any, vectors: dict[int, np.ndarray]) -> None:

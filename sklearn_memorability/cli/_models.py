@@ -46,7 +46,7 @@ def models(json: options.Json = False) -> int:
 
 
 def _listed() -> dict[str, Any]:
-    from sklearn_memorability.captions import load_embedding
+    from sklearn_memorability.captions import VisualSemanticEmbedding
     from sklearn_memorability.features._backbones import BACKBONES
     from sklearn_memorability.persistence import read_facts
 
@@ -63,7 +63,7 @@ def _listed() -> dict[str, Any]:
         networks.append({"name": name, "features": None, "weights": weights})
     spaces = []
     for name in _SPACES:
-        space = load_embedding(name)
+        space = VisualSemanticEmbedding.load(name)
         network = (space.network_ or {}).get("backbone")
         spaces.append({"name": name, "features": space.n_components_, "network": network})
     facts = read_facts("embedded")

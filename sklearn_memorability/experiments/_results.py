@@ -51,7 +51,7 @@ class ResultTable:
 
     Examples
     --------
-    >>> from sklearn_memorability.experiments import ResultTable
+    >>> from sklearn_memorability.experiments._results import ResultTable
     >>> rows = [{"model": "SVR", "paper": 0.64, "spearman": 0.6412}]
     >>> shown = {"model": "model", "paper": "paper", "spearman": "here"}
     >>> print(ResultTable("Table 1", rows, shown))

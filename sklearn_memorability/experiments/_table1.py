@@ -137,12 +137,13 @@ def table1(
     Examples
     --------
     >>> from sklearn_memorability.datasets import load_things_photographs
-    >>> from sklearn_memorability.captions import load_embedding
+    >>> from sklearn_memorability.captions import VisualSemanticEmbedding
     >>> from sklearn_memorability.experiments import table1
     >>> photographs = load_things_photographs()
     >>> names, cnn = list(photographs.image_names), photographs.data
+    >>> ic = VisualSemanticEmbedding.load("flickr8k").transform(cnn)
     >>> table = table1(
-    ...     (names, photographs.target), cnn=cnn, ic=load_embedding("flickr8k").transform(cnn),
+    ...     (names, photographs.target), cnn=cnn, ic=ic,
     ...     rows=["ic-svr"], n_resamples=0
     ... )
     >>> [row["model"] for row in table.rows if "spearman" in row]

@@ -71,7 +71,7 @@ class FeatureCache:
     is killed loses the batches it was computing, one a thread. Every row carries a
     checksum: one that was damaged is computed again, never returned; a damaged file is
     put aside and a new one begun. When the disk is full, or the file can't be written,
-    features are computed and returned without being kept. A :class:`CacheWarning` says
+    features are computed and returned without being kept. A ``UserWarning`` says
     so in both cases.
 
     Parameters

@@ -35,7 +35,7 @@ class CaptionEmbedding(ImageExtractor):
         The joint space.
 
         - ``"flickr8k"`` comes with the package; see
-          :func:`~sklearn_memorability.captions.load_embedding`.
+          :func:`~sklearn_memorability.captions.VisualSemanticEmbedding.load`.
         - A ``.safetensors`` file that ``VisualSemanticEmbedding.save`` wrote.
         - A fitted :class:`~sklearn_memorability.captions.VisualSemanticEmbedding`, or
           another object with its ``transform``, ``transform_captions``,

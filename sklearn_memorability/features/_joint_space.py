@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_memorability.captions import load_embedding
+from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.captions._visual_semantic import BUNDLED
 from sklearn_memorability.features._families import clip_captions, get_backbone
 
@@ -48,7 +48,7 @@ def open_embedding(
     if isinstance(embedding, str) and embedding.startswith(_CLIP):
         return ClipSpace(embedding, weights, device or torch.device("cpu"))
     if isinstance(embedding, str | os.PathLike):
-        return load_embedding(embedding)
+        return VisualSemanticEmbedding.load(embedding)
     if getattr(embedding, "n_components_", None) is None:
         raise ValueError(
             f"embedding={embedding!r} is not fitted: fit it first. If it was, a search or a "

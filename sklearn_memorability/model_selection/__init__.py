@@ -1,7 +1,7 @@
 """Choosing models: a search guided by what it has seen, folds by score, comparisons."""
 
 from sklearn_memorability.model_selection._bayes_search import BayesSearchCV
-from sklearn_memorability.model_selection._compare import Comparison, compare
+from sklearn_memorability.model_selection._compare import compare
 from sklearn_memorability.model_selection._folds import (
     StratifiedGroupScoreKFold,
     StratifiedScoreKFold,
@@ -9,7 +9,6 @@ from sklearn_memorability.model_selection._folds import (
 
 __all__ = [
     "BayesSearchCV",
-    "Comparison",
     "StratifiedGroupScoreKFold",
     "StratifiedScoreKFold",
     "compare",

@@ -1,12 +1,11 @@
 """Fitted models in files to share: without pickle, for the Hub, as ONNX."""
 
 from sklearn_memorability.persistence._card import ModelCard, save_to_folder
-from sklearn_memorability.persistence._model import ModelVersionWarning, load, read_facts, save
+from sklearn_memorability.persistence._model import load, read_facts, save
 from sklearn_memorability.persistence._onnx import export_onnx, onnx_input
 
 __all__ = [
     "ModelCard",
-    "ModelVersionWarning",
     "export_onnx",
     "load",
     "onnx_input",

@@ -16,7 +16,7 @@ from sklearn.utils import Bunch
 
 from sklearn_memorability._torch import resolve_device
 from sklearn_memorability._utils._estimators import is_search
-from sklearn_memorability.captions import VisualSemanticEmbedding, load_embedding
+from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFeatures
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import is_name
@@ -97,7 +97,9 @@ def _extractor_to_save(part: Any, facts: dict[str, Any]) -> dict[str, Any]:
         )
     embedding = getattr(part, "embedding", None)
     if isinstance(embedding, str | os.PathLike) and not is_name(embedding):
-        attributes["embedding"] = part.embedding_ if recipe else load_embedding(embedding)
+        attributes["embedding"] = (
+            part.embedding_ if recipe else VisualSemanticEmbedding.load(embedding)
+        )
     return attributes
 
 

@@ -40,10 +40,6 @@ _MEMBERS = re.compile(r"(facts|schema)\.json|\d+\.npy")
 _PACKAGES = ("sklearn-memorability", "scikit-learn", "numpy", "torch", "skorch")
 
 
-class ModelVersionWarning(UserWarning):
-    """A model was saved with other versions of the packages that it needs."""
-
-
 def save(
     model: Any, path: str | os.PathLike[str], *, trusted: Sequence[str | type] | None = None
 ) -> None:
@@ -175,7 +171,7 @@ def load(
 
     Warns
     -----
-    ModelVersionWarning
+    UserWarning
         If it was saved with other versions of the packages that it needs.
 
     Examples
@@ -208,7 +204,7 @@ def load(
         warnings.warn(
             f"{str(file)!r} was saved with {differing}. Predictions may differ; check some of "
             "them, or install these versions.",
-            ModelVersionWarning,
+            UserWarning,
             stacklevel=2,
         )
     return model

@@ -89,7 +89,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
     score_range : "auto" or tuple of two floats, default="auto"
         The least and the largest score there can be. ``"auto"`` is (0, 1) where the
         training scores lie in it, else their own range, with a
-        :class:`ScoreRangeWarning`.
+        ``UserWarning``.
     target : {"hard", "soft"}, default="hard"
         What the network learns of a score: the class it falls in (the paper), or a
         share of each class around it. Soft shares are those of a normal distribution
@@ -172,7 +172,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         make the classes only nearly balanced.
     n_classes_ : int
         Number of classes. Fewer than ``n_classes`` where the scores have too few
-        distinct values, with a :class:`FewerClassesWarning`; with one distinct score it
+        distinct values, with a ``UserWarning``; with one distinct score it
         is 1 and that score is predicted always.
     score_range_ : tuple of two floats
         The range in use.

@@ -19,14 +19,6 @@ _GRID = np.linspace(0, 1, 101)
 _STEPS = 3
 
 
-class FewerClassesWarning(UserWarning):
-    """The scores have fewer distinct values than there were to be classes."""
-
-
-class ScoreRangeWarning(UserWarning):
-    """The scores leave (0, 1), so their own range stands in for it."""
-
-
 @dataclass(frozen=True)
 class ScoreClasses:
     """Balanced, right-closed classes of a score.
@@ -60,7 +52,7 @@ class ScoreClasses:
             warnings.warn(
                 f"The {len(np.unique(y))} distinct scores give {len(inner) + 1} balanced "
                 f"class(es) instead of n_classes={n_classes}: equal scores share a class.",
-                FewerClassesWarning,
+                UserWarning,
                 stacklevel=4,
             )
         return cls.within(np.append(inner, top), y)
@@ -232,7 +224,7 @@ def resolve_score_range(
             f"The scores run from {least:g} to {most:g}, outside (0, 1); this range is used. "
             "Pass score_range=(low, high) to state the range they can have, such as (-1, 1) "
             "for hit rate - false-alarm rate.",
-            ScoreRangeWarning,
+            UserWarning,
             stacklevel=4,
         )
         return least, most

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from sklearn_memorability.captions import VisualSemanticEmbedding, load_embedding
+from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features import ImageFeatures
 
 CAPTIONS = ["a dog runs", "the red car", "a dog and a car"]
@@ -38,7 +38,7 @@ def test_a_file_gives_the_same_space(tmp_path, encoder, tokenizer):
         batch_size=np.int64(16),
     )
     space.save(tmp_path / "space.safetensors")
-    again = load_embedding(tmp_path / "space.safetensors")
+    again = VisualSemanticEmbedding.load(tmp_path / "space.safetensors")
     np.testing.assert_array_equal(again.transform(X), space.transform(X))
     np.testing.assert_array_equal(
         again.transform_captions(CAPTIONS), space.transform_captions(CAPTIONS)
@@ -54,7 +54,7 @@ def test_half_precision_halves_the_file_and_hardly_moves_rows(tmp_path):
     space.save(tmp_path / "half.safetensors", dtype="float16")
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "full")]
     assert sizes[0] < 0.6 * sizes[1]
-    half = load_embedding(tmp_path / "half.safetensors")
+    half = VisualSemanticEmbedding.load(tmp_path / "half.safetensors")
     assert (half.transform(X) * space.transform(X)).sum(axis=1).min() > 0.9999
     with pytest.raises(ValueError, match="dtype='int8'"):
         space.save(tmp_path / "x.safetensors", dtype="int8")
@@ -62,13 +62,13 @@ def test_half_precision_halves_the_file_and_hardly_moves_rows(tmp_path):
 
 def test_files_that_are_none_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing\.safetensors"):
-        load_embedding(tmp_path / "missing.safetensors")
+        VisualSemanticEmbedding.load(tmp_path / "missing.safetensors")
     with pytest.raises(FileNotFoundError, match="come with the package are flickr8k"):
-        load_embedding("flickr30k")
+        VisualSemanticEmbedding.load("flickr30k")
     other = tmp_path / "other.safetensors"
     save_file({"weight": torch.ones(2)}, other)
     with pytest.raises(ValueError, match=r"other\.safetensors.*VisualSemanticEmbedding\.save"):
-        load_embedding(other)
+        VisualSemanticEmbedding.load(other)
     with pytest.raises(ValueError, match=r"must end in \.safetensors"):
         fitted().save(tmp_path / "space.pkl")
 
@@ -117,7 +117,7 @@ def test_damaged_files_are_an_error_that_names_them(tmp_path, changes):
     fitted().save(path)
     _altered(path, **changes)
     with pytest.raises(ValueError, match=r"space\.safetensors"):
-        load_embedding(path)
+        VisualSemanticEmbedding.load(path)
 
 
 def test_cut_and_mutated_files_never_raise_anything_else(tmp_path):
@@ -132,7 +132,7 @@ def test_cut_and_mutated_files_never_raise_anything_else(tmp_path):
             mutated[place] = rng.integers(256)
         path.write_bytes(mutated[: rng.integers(1, len(content) + 1)])
         try:
-            load_embedding(path)
+            VisualSemanticEmbedding.load(path)
         except ValueError as error:
             assert "space.safetensors" in str(error)  # noqa: PT017
             refused += 1
@@ -155,7 +155,7 @@ def test_in_the_bundled_space_images_find_their_captions(flickr8k):
         for row in csv.DictReader(file):
             captions.setdefault(row["image"], []).append(row["caption"])
     names = list(captions)[:100]
-    space = load_embedding("flickr8k")
+    space = VisualSemanticEmbedding.load("flickr8k")
     assert space.network_ == {"backbone": "efficientnet_lite0"}
     X = ImageFeatures().fit_transform([flickr8k / "images" / name for name in names])
     recall = space.recall(X, [captions[name] for name in names])

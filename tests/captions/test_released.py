@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sklearn_memorability.captions import VisualSemanticEmbedding, load_embedding
+from sklearn_memorability.captions import VisualSemanticEmbedding
 
 read_kiros = VisualSemanticEmbedding.from_kiros
 read_vsepp = VisualSemanticEmbedding.from_vsepp
@@ -121,7 +121,7 @@ def test_kiros_space_is_its_formulas(tmp_path, sizes):
     assert space.network_ == {"backbone": "vgg19", "layer": "fc7", "preprocessing": "caffe"}
 
     space.save(tmp_path / "kiros.safetensors")
-    again = load_embedding(tmp_path / "kiros.safetensors")
+    again = VisualSemanticEmbedding.load(tmp_path / "kiros.safetensors")
     np.testing.assert_array_equal(again.transform_captions(list(captions)), rows)
 
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from sklearn.utils import Bunch
 
-from sklearn_memorability.experiments import ResultTable, figure3, figure4
+from sklearn_memorability.experiments import figure3, figure4
+from sklearn_memorability.experiments._results import ResultTable
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import io
 import pytest
 import sklearn
 
-from sklearn_memorability.experiments import ResultTable
+from sklearn_memorability.experiments._results import ResultTable
 
 
 @pytest.fixture

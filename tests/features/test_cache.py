@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 from torchvision.models import get_model
 
-from sklearn_memorability.features import CacheWarning, FeatureCache, ImageFeatures
+from sklearn_memorability.features import FeatureCache, ImageFeatures
 from sklearn_memorability.features._cache import CachedRows
 
 COMPUTED = []  # how many images went through the network, batch by batch
@@ -182,7 +182,7 @@ def test_every_damaged_byte_gives_the_right_row(path):
             damaged[at] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CacheWarning)
+            warnings.simplefilter("ignore", UserWarning)
             n_computed, found = computed(lambda: fitted.transform(images(100)))
             np.testing.assert_array_equal(found, expected(images(100)))
             n_missing += n_computed
@@ -201,7 +201,7 @@ def test_a_damaged_file_is_put_aside_and_a_new_one_begun(path, damage):
         middle = len(whole) // 2 // 4096 * 4096
         whole[middle : middle + 4096] = bytes(4096)
     path.write_bytes(whole if damage == "page" else whole[: len(whole) // 2])
-    with pytest.warns(CacheWarning, match="was damaged and a new one is begun"):
+    with pytest.warns(UserWarning, match="was damaged and a new one is begun"):
         found = transformer(path).fit_transform(images(400))
     np.testing.assert_array_equal(found, expected(images(400)))
     assert [other for other in path.parent.iterdir() if "damaged" in other.name]
@@ -233,7 +233,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     found = fitted.transform(images(100))
-assert [w.category for w in caught] == [CacheWarning], caught
+assert [w.category for w in caught] == [UserWarning], caught
 np.testing.assert_array_equal(found, expected(images(100)))
 assert "can't be kept" in str(caught[0].message)
 assert 0 < len(FeatureCache({str(path)!r})) < 100
@@ -262,7 +262,7 @@ if os.geteuid() == 0:
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     n_computed, found = computed(lambda: fitted.transform(images(20)))
-assert [w.category for w in caught] == [CacheWarning], caught
+assert [w.category for w in caught] == [UserWarning], caught
 assert n_computed == 0, n_computed
 np.testing.assert_array_equal(found, expected(images(20)))
 """
@@ -277,7 +277,7 @@ np.testing.assert_array_equal(found, expected(images(20)))
 
 def test_a_folder_that_cannot_be_made_is_a_warning(tmp_path, photographs):
     (tmp_path / "file").write_text("in the way")
-    with pytest.warns(CacheWarning, match="can't be kept"):
+    with pytest.warns(UserWarning, match="can't be kept"):
         found = ImageFeatures(cache=tmp_path / "file" / "cache.sqlite").fit_transform(photographs)
     assert np.isfinite(found).all()
 

@@ -3,7 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_memorability.experiments import ResultTable, table3
+from sklearn_memorability.experiments import table3
+from sklearn_memorability.experiments._results import ResultTable
 from sklearn_memorability.inspection import TableDisplay
 
 ROWS = [

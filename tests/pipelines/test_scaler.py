@@ -9,7 +9,6 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from sklearn_memorability.pipelines import mlp_regressor
 
-
 # Those of array API fail for scikit-learn's own StandardScaler too where torch finds no GPU.
 CHECKS = [
     (estimator, check)

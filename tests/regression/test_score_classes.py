@@ -3,7 +3,6 @@ import warnings
 import numpy as np
 import pytest
 
-from sklearn_memorability.regression import FewerClassesWarning, ScoreRangeWarning
 from sklearn_memorability.regression._score_classes import ScoreClasses, resolve_score_range
 
 
@@ -31,7 +30,7 @@ def test_classes_are_right_closed_and_equal_scores_share_one():
     # Half of the eight scores are at most 0.2, so both lower quartiles fall there and
     # make one class.
     y = [0.1, 0.2, 0.2, 0.2, 0.3, 0.4, 0.5, 0.6]
-    with pytest.warns(FewerClassesWarning):
+    with pytest.warns(UserWarning, match="balanced class"):
         classes = _classes(y, 4)
     assert classes.thresholds.tolist() == [0.2, 0.4, 1.0]
     assert classes.labels.tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
@@ -63,7 +62,7 @@ def test_class_values_of_each_aggregation():
 
 @pytest.mark.parametrize(("y", "found"), [([0.3, 0.3, 0.7, 0.7], 2), ([0.5] * 6, 1)])
 def test_too_few_distinct_scores_give_fewer_classes_and_say_so(y, found):
-    with pytest.warns(FewerClassesWarning, match=f"give {found} balanced.*n_classes=4"):
+    with pytest.warns(UserWarning, match=f"give {found} balanced.*n_classes=4"):
         classes = _classes(y, 4)
     assert len(classes.thresholds) == len(classes.counts) == found
     assert (classes.counts > 0).all()
@@ -76,7 +75,7 @@ def test_score_range_is_zero_to_one_where_the_scores_lie_in_it():
 
 
 def test_scores_outside_make_their_own_range_and_say_so():
-    with pytest.warns(ScoreRangeWarning, match=r"-0.1 to 0.9.*score_range=\(low, high\)"):
+    with pytest.warns(UserWarning, match=r"-0.1 to 0.9.*score_range=\(low, high\)"):
         assert resolve_score_range(np.array([-0.1, 0.9]), "auto") == (-0.1, 0.9)
 
 
