@@ -224,7 +224,7 @@ def test_weights_that_cannot_be_fetched_say_the_way_out(name, photographs, monke
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries, on what they can't reach
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match="could not be") as caught:
             ImageFeatures(name).fit(photographs)
     wanted = "timm/resnet18.a1_in1k" if name.startswith("timm") else "laion/CLIP-ViT-B-32"
     for part in (wanted, "weights=<file>", "works offline"):

@@ -129,7 +129,7 @@ def test_a_download_with_the_wrong_hash_is_not_kept(server, hub):
 def test_an_unreachable_address_says_what_is_wanted_and_the_way_out(hub):
     # Port 9 of this machine: nobody answers.
     url = "http://127.0.0.1:9/models/vgg16-397923af.pth"
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match="could not be") as caught:
         DownloadedWeights(url).path("vgg16")
     message = str(caught.value)
     for part in (
