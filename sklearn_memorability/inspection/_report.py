@@ -9,6 +9,7 @@ import unicodedata
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
+from importlib.metadata import version
 from importlib.resources import files
 from itertools import pairwise
 from numbers import Integral
@@ -18,12 +19,9 @@ from xml.etree import ElementTree
 
 import jinja2
 import numpy as np
-import sklearn
-import torch
 from sklearn.utils import Bunch, check_scalar
 from tqdm.auto import tqdm
 
-import sklearn_memorability
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.features import UnreadableImagesWarning
 from sklearn_memorability.images import ImageReadError
@@ -35,6 +33,7 @@ from sklearn_memorability.metrics import spearman_interval
 from sklearn_memorability.metrics._rank import rank_correlation
 
 _N_BINS = 30
+_VERSIONS = ("sklearn-memorability", "scikit-learn", "numpy", "torch")
 _SVG = "{http://www.w3.org/2000/svg}"
 ElementTree.register_namespace("", _SVG[1:-1])
 ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
@@ -94,11 +93,6 @@ def write_report(
     pathlib.Path
         The file.
 
-    Warns
-    -----
-    sklearn_memorability.features.UnreadableImagesWarning
-        With ``on_error="skip"``, if images could not be read; its ``errors`` are theirs.
-
     Raises
     ------
     ImportError
@@ -114,6 +108,11 @@ def write_report(
         If ``path`` lies in a folder that does not exist, or is a folder.
     sklearn_memorability.images.ImageReadError
         With ``on_error="raise"``, at the first image that can't be read.
+
+    Warns
+    -----
+    sklearn_memorability.features.UnreadableImagesWarning
+        With ``on_error="skip"``, if images could not be read; its ``errors`` are theirs.
 
     See Also
     --------
@@ -195,7 +194,7 @@ def write_report(
         "unreadable": errors,
         "model": repr(model),
         "written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        "versions": {m.__name__: m.__version__ for m in (sklearn_memorability, sklearn, np, torch)},
+        "versions": {name: version(name) for name in _VERSIONS},
     }
     write_whole(target, environment.get_template("page.html").render(context))
     if errors:

@@ -520,7 +520,8 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
 
         Returns
         -------
-        self
+        BalancedQuantileClassifierRegressor
+            Itself, recalibrated.
 
         Raises
         ------

@@ -153,9 +153,12 @@ def test_shares_add_up_for_models_of_every_form(image, make):
 def test_shares_add_up_through_the_joint_space_of_captions(image, with_cnn):
     images, scores = _images()
     captions = ["a red square" if score > 0.5 else "nothing but grey" for score in scores]
-    space = VisualSemanticEmbedding(4, text_encoder="bow", max_epochs=1, random_state=0)
+    network = {"backbone": Tiny(), "preprocessing": INPUT}
+    space = VisualSemanticEmbedding(
+        4, text_encoder="bow", max_epochs=1, random_state=0, network=network
+    )
     space.fit(_features().fit_transform(images), captions)
-    features = CaptionEmbedding(space, backbone=Tiny(), preprocessing=INPUT, with_cnn=with_cnn)
+    features = CaptionEmbedding(space, with_cnn=with_cnn)
     model = make_pipeline(features, StandardScaler(), _head()).fit(images, scores)
     result = gradient_map(model, image, n_steps=128)
     assert result.score != pytest.approx(result.fill_score, abs=0.01)

@@ -156,7 +156,7 @@ def test_images_come_first_and_the_model_last(report):
     assert headings == ["images", "overview", "data", "model"]
     ((_, description),) = report.find("pre")
     assert "BalancedQuantileClassifierRegressor" in description
-    assert "<dt>sklearn</dt>" in report.source.partition('class="versions"')[2]
+    assert "<dt>scikit-learn</dt>" in report.source.partition('class="versions"')[2]
     labels = [a["aria-label"] for a, _ in report.find("svg") if a.get("class") == "chart"]
     assert [label.split(" ")[0] for label in labels] == ["Histogram", "True"]
 
