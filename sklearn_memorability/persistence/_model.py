@@ -146,7 +146,7 @@ def load(
     path : str or path-like
         The file, the folder with ``model.skops`` in it, or ``"embedded"``, the small model that
         comes with the package (its network needs the extra ``embedded``). That one knows objects
-        on photographs and little else: read its card in ``docs/embedded_model.md`` before you use
+        on photographs and little else: read its card in ``docs/ready_models.md`` before you use
         its scores.
     device : str or torch.device, optional
         Where networks compute from now on: it becomes their parameter. None leaves it as it was,
