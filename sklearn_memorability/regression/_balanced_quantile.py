@@ -520,7 +520,8 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
 
         Returns
         -------
-        self
+        self : BalancedQuantileClassifierRegressor
+            The recalibrated regressor.
 
         Raises
         ------
