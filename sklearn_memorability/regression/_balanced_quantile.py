@@ -520,7 +520,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
 
         Returns
         -------
-        self : BalancedQuantileClassifierRegressor
+        self
             The recalibrated regressor.
 
         Raises
