@@ -521,7 +521,6 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         Returns
         -------
         self
-            The recalibrated regressor.
 
         Raises
         ------
