@@ -48,6 +48,8 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = project
 html_show_sourcelink = False
+# Only the reference ("api") and the examples ("auto_examples") have pages below them.
+html_sidebars = {"[!a]*": []}
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,

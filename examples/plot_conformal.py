@@ -59,7 +59,7 @@ pipeline = recommended_regressor(random_state=0).fit(X_train, y_train)
 # MAPIE around the head
 # ---------------------
 # MAPIE wants tables of numbers. The last step of a Pipeline, its head, gets them from
-# the steps before it, so the same lines serve a Pipeline that takes pictures.
+# the steps before it, so the same lines serve a Pipeline that takes images.
 
 before, head = pipeline[:-1], pipeline[-1]
 conformal = SplitConformalRegressor(head, confidence_level=LEVEL, prefit=True)

@@ -1,11 +1,11 @@
 """
-Quickstart: compare two models, then rank pictures
-==================================================
+Quickstart: compare two models, then rank images
+================================================
 
-Part one compares the paper's classifier with its baseline where no picture is
+Part one compares the paper's classifier with its baseline where no images are
 needed: on the memorability of 1,854 object concepts, described by how people judge
 their likeness. Part two learns from features of 946 photographs and ranks real
-pictures: two that come with scikit-learn, or those in a folder of your own::
+images: two that come with scikit-learn, or those in a folder of your own::
 
     python examples/plot_quickstart.py [FOLDER] [--output quickstart.png]
 
@@ -30,8 +30,8 @@ from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
 N_SHOWN = 4
 N_LISTED = 10
 
-parser = argparse.ArgumentParser(description="Compare two models, then rank pictures.")
-parser.add_argument("folder", nargs="?", type=Path, help="pictures to rank (default: two samples)")
+parser = argparse.ArgumentParser(description="Compare two models, then rank images.")
+parser.add_argument("folder", nargs="?", type=Path, help="images to rank (default: two samples)")
 parser.add_argument("--output", type=Path, default=Path("quickstart.png"), help="the figure")
 arguments = parser.parse_args()
 
@@ -43,13 +43,13 @@ arguments = parser.parse_args()
 
 if arguments.folder is not None:
     try:
-        pictures = list_images(arguments.folder)
+        images = list_images(arguments.folder)
     except NotADirectoryError as error:
         parser.error(str(error))
-    if not pictures:
+    if not images:
         parser.error(f"There are no images in {arguments.folder}.")
 else:
-    pictures = list_images(Path(sklearn.datasets.__file__).parent / "images")
+    images = list_images(Path(sklearn.datasets.__file__).parent / "images")
 
 concepts = load_things_concepts()
 photographs = load_things_photographs()
@@ -88,19 +88,19 @@ compare(
 print(f"  {'human ceiling':15} {photographs.ceiling:.2f}")
 
 # %%
-# Rank pictures
-# -------------
+# Rank images
+# -----------
 # The head is fitted on features that ``ImageFeatures`` computes, so the two make a
-# Pipeline that takes pictures. With so few photographs an SVR is the safer head.
+# Pipeline that takes images. With so few photographs an SVR is the safer head.
 
 head = svr_regressor().fit(photographs.data, photographs.target)
-pipeline = Pipeline([("features", ImageFeatures(verbose=1).fit(pictures)), ("head", head)])
-predicted = pipeline.predict(pictures)
+pipeline = Pipeline([("features", ImageFeatures(verbose=1).fit(images)), ("head", head)])
+predicted = pipeline.predict(images)
 order = np.argsort(-predicted, kind="stable")
 print("Predicted memorability, most memorable first:")
 for place, i in enumerate(order, 1):
     if place <= N_LISTED or place > len(order) - N_LISTED:
-        print(f"  {place:3}. {predicted[i]:.3f}  {pictures[i].name}")
+        print(f"  {place:3}. {predicted[i]:.3f}  {images[i].name}")
     elif place == N_LISTED + 1:
         print("  ...")
 
@@ -128,8 +128,8 @@ right.suptitle(f"{title}, predicted")
 n_rows = 1 if len(shown) <= 2 else 2
 grid = right.subplots(n_rows, -(-len(shown) // n_rows), squeeze=False)
 for axes, i in zip(grid.flat, shown, strict=False):
-    axes.imshow(read_image(pictures[i]))
-    axes.set_title(f"{predicted[i]:.3f}\n{pictures[i].name}", fontsize=9)
+    axes.imshow(read_image(images[i]))
+    axes.set_title(f"{predicted[i]:.3f}\n{images[i].name}", fontsize=9)
 for axes in right.axes:
     axes.axis("off")
 figure.savefig(arguments.output, dpi=120)

@@ -1,4 +1,4 @@
-"""Image memorability as scikit-learn estimators: pictures in, one score each out.
+"""Image memorability as scikit-learn estimators: images in, one score each out.
 
 The public names below are imported when they are first used, so that
 ``import sklearn_memorability`` loads neither torch nor any optional package.

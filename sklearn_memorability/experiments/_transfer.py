@@ -124,7 +124,7 @@ def table3(
     """Compute the paper's Table 3: a memorability model on interestingness sets.
 
     Section 3.3 of Squalli-Houssaini et al. (2018): predicted memorability is all but
-    uncorrelated with how interesting people find a picture.
+    uncorrelated with how interesting people find an image.
 
     Parameters
     ----------

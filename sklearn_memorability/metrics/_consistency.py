@@ -88,11 +88,11 @@ def split_half_consistency(
 
     Notes
     -----
-    From a table, participants are split in halves, as in [1]_, and a image without a
+    From a table, participants are split in halves, as in [1]_, and an image without a
     response in one half is left out of that split. From counts, each image's responses
     are split in halves of equal size (an odd one goes to either), independently of the
     other images: the hits in a half have the hypergeometric distribution. Counts do not
-    tell who responded. So they treat a image's responses as independent, and that
+    tell who responded. So they treat an image's responses as independent, and that
     participants differ becomes noise. Where each participant saw but some of the
     images, it is noise in the scores, too, and both ways nearly agree. Where all participants
     saw all images, a generous participant raises every score alike and harms no order:
@@ -210,7 +210,7 @@ def _check_tables(
                 f"{table[i, j]:g} of participant {i} for image {j}"
                 for i, j in np.argwhere((table < 0) | (table > 1))
             ),
-            f"{name} must be 1, 0, their mean, or NaN where a image was not seen",
+            f"{name} must be 1, 0, their mean, or NaN where an image was not seen",
         )
         if tables and table.shape != tables[0].shape:
             raise ValueError(

@@ -50,7 +50,7 @@ def memorability_score(
     ------
     ValueError
         If ``correction`` is unknown or lacks its false alarms, lengths differ, counts
-        are negative or no finite numbers, or a image was never shown. A score of NaN
+        are negative or no finite numbers, or an image was never shown. A score of NaN
         would only move that error to the next estimator: leave such images out.
 
     See Also
@@ -135,7 +135,7 @@ def check_counts(
         if count.ndim != 1 or len(count) != len(counts["hits"]):
             raise ValueError(
                 f"{name} has the shape {count.shape}, hits {counts['hits'].shape}; each needs "
-                "one number a image."
+                "one number per image."
             )
         refuse_rows(
             (f"{count[i]:g} in row {i}" for i in np.flatnonzero(count < 0)),

@@ -31,7 +31,7 @@ def count_responses(
     response : str, default="response"
         The column that says whether the participant said so: booleans, or 0 and 1.
     participant : str, optional
-        The column that names the participant. With it, a image that is new to the same
+        The column that names the participant. With it, an image that is new to the same
         participant twice is refused, as happens where ``repeat`` is the wrong way round or
         two sessions share a name.
 
@@ -46,7 +46,7 @@ def count_responses(
     ------
     ValueError
         If a column is missing or differs in length, names are missing or can't be
-        sorted, responses are neither booleans nor 0 and 1, or a image is new to a
+        sorted, responses are neither booleans nor 0 and 1, or an image is new to a
         participant twice. Rows are counted from 0.
 
     See Also
@@ -183,8 +183,8 @@ def lag_adjusted_score(
 ) -> Any:
     """Hit rate of each image at one lag, the same for all.
 
-    People forget: a image that happened to be repeated later has a lower hit rate. The
-    model is that a image's hit rate falls in a straight line with the logarithm of the
+    People forget: an image that happened to be repeated later has a lower hit rate. The
+    model is that an image's hit rate falls in a straight line with the logarithm of the
     lag, from its own level and with one slope for all images.
 
     Parameters

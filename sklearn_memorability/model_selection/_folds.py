@@ -173,7 +173,7 @@ class StratifiedGroupScoreKFold(StratifiedGroupKFold):
         """
         if groups is None:
             raise ValueError(
-                "StratifiedGroupScoreKFold needs groups=, one label a image; without groups, "
+                "StratifiedGroupScoreKFold needs groups=, one label per image; without groups, "
                 "use StratifiedScoreKFold."
             )
         n_groups = len(np.unique(np.asarray(groups)))

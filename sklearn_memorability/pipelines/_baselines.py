@@ -29,7 +29,7 @@ def svr_regressor(
     Parameters
     ----------
     features : transformer, optional
-        From pictures to features, such as ``VGGFeatures()``. Without it the Pipeline
+        From images to features, such as ``VGGFeatures()``. Without it the Pipeline
         takes features.
     C : float, default=0.1
         Inverse strength of the regularisation.
@@ -65,14 +65,14 @@ def knn_regressor(
     """Return a baseline of the paper: (features,) scaling, and nearest neighbours.
 
     Section 3.1 of Squalli-Houssaini et al. (2018) tried it beside the SVR, which was
-    better; no figure is given. The defaults are ours: a picture's score is the mean of
+    better; no figure is given. The defaults are ours: an image's score is the mean of
     the 20 whose scaled features point most nearly the same way, the nearer counting
     more.
 
     Parameters
     ----------
     features : transformer, optional
-        From pictures to features, such as ``VGGFeatures()``. Without it the Pipeline
+        From images to features, such as ``VGGFeatures()``. Without it the Pipeline
         takes features.
     n_neighbors : int, default=20
         How many neighbours to average.
@@ -117,7 +117,7 @@ def tree_regressor(
     Parameters
     ----------
     features : transformer, optional
-        From pictures to features, such as ``VGGFeatures()``. Without it the Pipeline
+        From images to features, such as ``VGGFeatures()``. Without it the Pipeline
         takes features.
     max_depth : int or None, default=5
         How many questions to ask of a row at the most; None sets no limit.

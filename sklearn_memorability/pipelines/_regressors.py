@@ -140,7 +140,7 @@ def two_branch_regressor(
     """Return the paper's best model: CNN and IC features, each with a branch of the MLP.
 
     Row "CNN + IC, MLP, 4 classes" of Table 1 in Squalli-Houssaini et al. (2018). A branch
-    of the network takes a network's features of a image (CNN), another their projection
+    of the network takes a network's features of an image (CNN), another their projection
     into the joint space of images and captions (IC); the two are merged in front of the
     shared layers.
 

@@ -24,7 +24,7 @@ MODELS = {"neighbours": KNeighborsRegressor(), "ridge": Ridge(), "strong": Ridge
 
 
 class Failing(RegressorMixin, BaseEstimator):
-    """Fails where a image is in training."""
+    """Fails where an image is in training."""
 
     def __init__(self, row=0.0):
         self.row = row
