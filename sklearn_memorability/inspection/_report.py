@@ -230,7 +230,7 @@ def _thumbnails(
 
 def _name(image: Any, row: int) -> tuple[str, str]:
     """Return what an image is called, and its path, empty if it has none."""
-    # An open file has its path in its name, a picture in its file's name.
+    # An open file has its path in its name, an image in its file's name.
     path = image
     if not isinstance(image, str | os.PathLike):
         path = getattr(image, "name", getattr(image, "filename", ""))

@@ -22,7 +22,7 @@ INPUT = transforms.Compose(
 
 
 class Tiny(nn.Module):
-    """How red a image is, and how bright."""
+    """How red an image is, and how bright."""
 
     def __init__(self):
         super().__init__()
