@@ -30,13 +30,15 @@ def test_conformal_intervals_hold_about_what_they_say(tmp_path):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("example", ["plot_quickstart.py", "plot_captions.py"])
-def test_examples_say_what_is_wrong_with_a_folder(example, tmp_path):
-    for folder, message in ((tmp_path, "no images in"), (tmp_path / "none", "no folder")):
-        done = _run(EXAMPLES / example, folder)
-        assert done.returncode == 2
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("example", "folder", "message"),
+    [("plot_quickstart.py", "", "no images in"), ("plot_captions.py", "none", "no folder")],
+)
+def test_examples_say_what_is_wrong_with_a_folder(example, folder, message, tmp_path):
+    done = _run(EXAMPLES / example, tmp_path / folder)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_captions_example_takes_images_and_captions_of_ones_own(photographs, tmp_path):
