@@ -18,7 +18,6 @@ from sklearn_memorability.features import (
     FeatureCache,
     ImageFeatures,
     VGGFeatures,
-
 )
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
