@@ -2,12 +2,9 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,16 +64,6 @@ def computed(call):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "features.sqlite"
-
-
-def run_elsewhere(code, path):
-    """Run code in another process, with the names of this module and the path."""
-    start = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from test_cache import *"
-    )
-    code = f"{start}; path = Path({str(path)!r})\n{code}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_kept_is_found_again_bit_by_bit(path):
@@ -210,46 +197,42 @@ def test_a_file_cut_short_is_begun_anew_or_refused(path):
 
 
 def test_a_full_disk_stops_the_keeping_and_nothing_else(path):
-    pytest.importorskip("resource")
-    # A process that may not write files larger than 64 kB, which the system tells it as it
-    # tells of a full disk; signals of it are ignored, as Python does.
-    code = """
-import resource
-fitted = transformer(path, batch_size=2).fit(images(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
-with pytest.warns(UserWarning, match="can't be kept") as caught:
-    np.testing.assert_array_equal(fitted.transform(images(100)), expected(images(100)))
-assert len(caught) == 1
-assert 0 < len(FeatureCache(path)) < 100
-# With room again, the others follow.
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-fitted.transform(images(100))
-assert len(FeatureCache(path)) == 100
-"""
-    run_elsewhere(code, path)
+    resource = pytest.importorskip("resource")
+    fitted = transformer(path, batch_size=2).fit(images(1))
+    # What the system says of a file that may not grow is what it says of a full disk.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
+    try:
+        with pytest.warns(UserWarning, match="can't be kept") as caught:
+            np.testing.assert_array_equal(fitted.transform(images(100)), expected(images(100)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(caught) == 1
+    assert 0 < len(FeatureCache(path)) < 100
+    fitted.transform(images(100))  # with room again, the others follow
+    assert len(FeatureCache(path)) == 100
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are POSIX's")
 def test_a_cache_that_may_only_be_read_is_read(path):
-    code = """
-fitted = transformer(filled(path, 20)).fit(images(1))
-path.chmod(0o444)
-path.parent.chmod(0o555)
-if os.geteuid() == 0:
-    os.seteuid(65534)  # root may write everywhere
-with pytest.warns(UserWarning, match="can't be kept") as caught:
-    n_computed, found = computed(lambda: fitted.transform(images(20)))
-assert (len(caught), n_computed) == (1, 0)
-np.testing.assert_array_equal(found, expected(images(20)))
-"""
+    fitted = transformer(filled(path, 20)).fit(images(1))
     for parent in path.parents:  # pytest's own, which only their owner may enter
         if parent == Path(tempfile.gettempdir()):
             break
         parent.chmod(0o755)
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:  # root may write everywhere, so be nobody for a moment
+        os.seteuid(65534)
     try:
-        run_elsewhere(code, path)
+        with pytest.warns(UserWarning, match="can't be kept") as caught:
+            n_computed, found = computed(lambda: fitted.transform(images(20)))
     finally:
+        os.seteuid(user)
         path.parent.chmod(0o755)
+    assert (len(caught), n_computed) == (1, 0)
+    np.testing.assert_array_equal(found, expected(images(20)))
 
 
 def test_a_folder_that_cannot_be_made_is_a_warning(tmp_path, photographs):
@@ -319,13 +302,3 @@ def test_a_search_computes_every_image_once(path):
     n_fits = 2 * 4 + 1
     n_computed, _ = computed(lambda: search.fit(images(20), y).predict(images(20)))
     assert n_computed <= 20 + n_fits
-
-
-def test_two_processes_may_fill_one_file_at_once(path):
-    code = """
-order = images(100)[::{}]
-np.testing.assert_array_equal(transformer(path, batch_size=2).fit_transform(order), expected(order))
-"""
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda step: run_elsewhere(code.format(step), path), (1, -1)))
-    assert len(FeatureCache(path)) == 100

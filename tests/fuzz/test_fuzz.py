@@ -158,7 +158,7 @@ def embeddings():
 
     def write(path, encoder):
         VisualSemanticEmbedding(
-            2, text_encoder=encoder, word_dim=2, max_epochs=1, device="cpu", network="vgg16"
+            2, text_encoder=encoder, max_epochs=1, device="cpu", network="vgg16"
         ).fit(X, captions).save(path)
 
     return {
