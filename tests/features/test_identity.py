@@ -113,18 +113,3 @@ def test_what_cannot_be_known_is_refused(own, tmp_path):
     exec("def unseen(picture): return small(picture)", namespace)
     with pytest.raises(ValueError, match="Define it in a file"):
         _n_kinds(tmp_path / "cache", (own.Own(), namespace["unseen"], {}))
-
-
-def refuse(*_): raise AssertionError("was computed")
-transformer = ImageFeatures(users_own.Own(), preprocessing=users_own.small,
-    cache={str(tmp_path / "cache")!r}, weights={str(tmp_path / "own.pth")!r})
-names = {[str(path) for path in photographs]!r}
-transformer.fit(names)
-Network.features = refuse
-print(transformer.transform(names).sum(dtype=float))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) == pytest.approx(expected.sum(dtype=float))
-    assert len(FeatureCache(tmp_path / "cache")) == 2
-    assert np.isfinite(expected).all()
