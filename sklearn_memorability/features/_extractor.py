@@ -238,8 +238,8 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         rows = np.full((len(images), self._width), np.nan, dtype=np.float32)
         errors: list[ImageReadError] = []
-        # What a worker needs and no more: not the megabytes of a joint space for each chunk.
-        # Pickled, it asks for the best device of its own machine.
+        # What a worker needs and no more: not the megabytes of a joint space with each chunk.
+        # In another process it asks for the best device there.
         worker = ImageExtractor()
         for name in ("_recipe", "batch_size", "device", "cache", "on_error"):
             setattr(worker, name, getattr(self, name))
