@@ -314,10 +314,7 @@ class CachedRows:
         self._kind = None if row is None else int(row[0])
 
     def _sum(self, image: bytes, content: bytes) -> bytes:
-        digest = hashlib.blake2b(self._identity.encode(), digest_size=16)
-        digest.update(image)
-        digest.update(content)
-        return digest.digest()
+        return hashlib.blake2b(self._identity.encode() + image + content, digest_size=16).digest()
 
     def _mend(self, error: Exception) -> None:
         """Begin a new file where this one is damaged; otherwise write no more."""
@@ -349,8 +346,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     opened.
     """
     _refuse_other_files(path)
-    if not os.path.exists(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return _prepared(str(path))
     except sqlite3.DatabaseError as error:

@@ -238,8 +238,12 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         rows = np.full((len(images), self._width), np.nan, dtype=np.float32)
         errors: list[ImageReadError] = []
-        # Workers get a transformer that asks for the best device of its own machine.
-        calls = (delayed(_extract_chunk)(self, images[chunk], chunk.start) for chunk in chunks)
+        # What a worker needs and no more: not the megabytes of a joint space with each chunk.
+        # In another process it asks for the best device there.
+        worker = ImageExtractor()
+        for name in ("_recipe", "batch_size", "device", "cache", "on_error"):
+            setattr(worker, name, getattr(self, name))
+        calls = (delayed(_extract_chunk)(worker, images[chunk], chunk.start) for chunk in chunks)
         with _without_warnings_of_joblib(), _closing(parallel(calls)) as finished:
             for chunk, done in zip(chunks, finished, strict=True):
                 rows[chunk] = done.rows

@@ -29,14 +29,8 @@ def fitted(**params):
 @pytest.mark.parametrize("tokenizer", ["words", "words_and_marks"])
 def test_a_file_gives_the_same_space(tmp_path, encoder, tokenizer):
     network = {"backbone": "vgg16", "layer": "fc6"}
-    space = fitted(
-        text_encoder=encoder,
-        tokenizer=tokenizer,
-        network=network,
-        # What a search sets may be NumPy's numbers.
-        margin=np.float64(0.3),
-        batch_size=np.int64(16),
-    )
+    numbers = {"margin": np.float64(0.3), "batch_size": np.int64(16)}  # as a search may set them
+    space = fitted(text_encoder=encoder, tokenizer=tokenizer, network=network, **numbers)
     space.save(tmp_path / "space.safetensors")
     again = VisualSemanticEmbedding.load(tmp_path / "space.safetensors")
     np.testing.assert_array_equal(again.transform(X), space.transform(X))
@@ -91,24 +85,17 @@ def _altered(path, **changes):
     "changes",
     [
         {"image_weights": torch.full((6, 8), torch.nan)},
-        {"image_weights": torch.ones(6)},
         {"image_weights": torch.ones((6, 8), dtype=torch.bfloat16)},
         {"image_bias": torch.ones(3)},
         {"text__words__weight": torch.ones(2, 8)},
-        {"text__words__weight": torch.ones(8)},
         {"vocabulary": None},
-        {"vocabulary": ["a"]},
         {"vocabulary": {"a": 10**9}},
-        {"vocabulary": {"a": "2"}},
         {"prefix": 3},
-        {"parameters": [1]},
         {"parameters": {"text_encoder": "bow", "no_such": 1}},
         {"parameters": {"text_encoder": "bow", "margin": "x"}},
         {"parameters": {"text_encoder": "bow", "network": 3}},
         {"parameters": {"text_encoder": "bow", "tokenizer": "letters"}},
-        {"parameters": {"text_encoder": "transformer"}},
         {"parameters": {"text_encoder": "gru"}},
-        {"parameters": {"text_encoder": 3}},
     ],
     ids=str,
 )
@@ -118,25 +105,6 @@ def test_damaged_files_are_an_error_that_names_them(tmp_path, changes):
     _altered(path, **changes)
     with pytest.raises(ValueError, match=r"space\.safetensors"):
         VisualSemanticEmbedding.load(path)
-
-
-def test_cut_and_mutated_files_never_raise_anything_else(tmp_path):
-    path = tmp_path / "space.safetensors"
-    fitted().save(path)
-    content = path.read_bytes()
-    rng = np.random.default_rng(0)
-    refused = 0
-    for _ in range(300):
-        mutated = bytearray(content)
-        for place in rng.integers(min(len(content), 1500), size=3):
-            mutated[place] = rng.integers(256)
-        path.write_bytes(mutated[: rng.integers(1, len(content) + 1)])
-        try:
-            VisualSemanticEmbedding.load(path)
-        except ValueError as error:
-            assert "space.safetensors" in str(error)  # noqa: PT017
-            refused += 1
-    assert refused > 200
 
 
 def test_the_bundled_file_is_small_and_the_one_in_its_card():

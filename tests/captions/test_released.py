@@ -9,8 +9,6 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from sklearn_memorability.captions import VisualSemanticEmbedding
 
@@ -101,9 +99,10 @@ def unit(x):
 
 
 @pytest.mark.parametrize("sizes", [(F, D, C, N), (4096, 300, 1024, 50)])
-def test_kiros_space_is_its_formulas(tmp_path, sizes):
+@pytest.mark.parametrize("stored", [np.asarray, lambda v: np.asfortranarray(v.astype(float))])
+def test_kiros_space_is_its_formulas(tmp_path, sizes, stored):
     arrays = {k: v * (0.05 if sizes[0] > F else 1) for k, v in kiros_arrays(*sizes).items()}
-    space = read_kiros(write_kiros(tmp_path, arrays))
+    space = read_kiros(write_kiros(tmp_path, {k: stored(v) for k, v in arrays.items()}))
     # "rare" is the ninth word of eight, in the small network.
     captions = {
         "Dog cat": [2, 3, 0],
@@ -114,6 +113,7 @@ def test_kiros_space_is_its_formulas(tmp_path, sizes):
     }
     expected = [unit(step_by_step(arrays, numbers)) for numbers in captions.values()]
     rows = space.transform_captions(list(captions))
+    assert rows.dtype == space.transform(np.ones((1, sizes[0]))).dtype == np.float32
     np.testing.assert_allclose(rows, expected, atol=1e-5)
     X = np.random.default_rng(1).exponential(size=(3, sizes[0]))
     projected = [unit(unit(x) @ arrays["ff_image_W"] + arrays["ff_image_b"]) for x in X]
@@ -131,13 +131,6 @@ def test_kiros_without_a_dictionary_is_the_image_side_alone(tmp_path):
     assert space.transform(np.ones((1, F))).shape == (1, C)
     with pytest.raises(ValueError, match=r"dictionary\.pkl"):
         space.transform_captions(["a dog"])
-
-
-def test_kiros_arrays_in_double_precision_and_in_columns(tmp_path):
-    arrays = {k: np.asfortranarray(v.astype(np.float64)) for k, v in kiros_arrays().items()}
-    space = read_kiros(write_kiros(tmp_path, arrays))
-    assert space.transform(np.ones((1, F))).dtype == np.float32
-    assert space.transform_captions(["dog"]).dtype == np.float32
 
 
 def test_headers_that_python_2_wrote_are_read_without_a_warning(tmp_path):
@@ -158,12 +151,12 @@ def test_dictionaries_of_python_2(tmp_path, protocol):
     assert read_kiros(path).vocabulary_ == PYTHON_2_WORDS
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("kind", [dict, OrderedDict])
-def test_dictionaries_saved_again_with_python_3(tmp_path, protocol, kind):
-    words = kind({f"wörd{i}": i + 2 for i in range(2000)})
-    path = write_kiros(tmp_path, kiros_arrays(n_words=3000), pickle.dumps(words, protocol))
-    assert read_kiros(path).vocabulary_ == words
+def test_dictionaries_saved_again_with_python_3(tmp_path, kind):
+    words = kind({f"wörd{i}": i + 2 for i in range(300)})
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path = write_kiros(tmp_path, kiros_arrays(n_words=400), pickle.dumps(words, protocol))
+        assert read_kiros(path).vocabulary_ == words
 
 
 HOSTILE = {
@@ -173,28 +166,16 @@ HOSTILE = {
     "builtins.eval": b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x0fopen('RAN', 'w')\x85R.",
     "builtins.getattr": b"cbuiltins\ngetattr\n(cos\nS'system'\ntR(S'touch RAN'\ntR.",
     "collections.OrderedDict.fromkeys": b"ccollections\nOrderedDict.fromkeys\n(S'a'\ntR.",
-    "collections.namedtuple": b"ccollections\nnamedtuple\n(S'a'\nS'b'\ntR.",
     "os.popen": b"(S'touch RAN'\nios\npopen\n.",
     "subprocess.call": b"ccollections\nOrderedDict\n((l(lcsubprocess\ncall\n(S'a'\ntRaI2\natR.",
     "PERSID": b"Pos.system\n.",
-    "BINPERSID": b"(S'a'\nQ.",
     "BUILD": b"ccollections\nOrderedDict\n)R}U\x05itemsK\x02sb.",
-    "OBJ": b"(ccollections\nOrderedDict\no.",
     "NEWOBJ": b"\x80\x02ccollections\nOrderedDict\n)\x81.",
     "EXT1": b"\x82\x01.",
-    "NONE": b"(dS'a'\nNs.",
-    "NEWTRUE": b"\x80\x02}U\x01a\x88s.",
-    "BINFLOAT": b"\x80\x02}U\x01aG@\x00\x00\x00\x00\x00\x00\x00s.",
-    "DUP": b"(dS'a'\n2s.",
-    "GET": b"(dS'a'\np0\ng0\ns.",
     "words, each with its id": b"(dS'a'\nS'b'\ns.",
-    "each with its": b"(dI2\nI3\ns.",
-    "with its id": b"(dS'a'\n.",
     "words and ids must be distinct": b"(dS'a'\nI2\nsS'b'\nI2\ns.",
-    "words and ids": b"(dS'a'\nI2\nsS'a'\nI3\ns.",
     "ids count from 2": b"(dS'a'\nI1\ns.",
     "damaged or cut short": b"(dS'a'\nI2\ns",
-    "cut short": b"",
     "it is cut short": b"\x80\x02}X\xff\xff\xff\xffabcK\x02s.",
     "STRING": b"(dS'a\\d'\nI2\ns.",
     "INT": b"(dS'a'\nI" + b"9" * 5000 + b"\ns.",
@@ -204,9 +185,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("asked_for", HOSTILE)
-def test_a_dictionary_that_is_another_thing_is_refused_and_not_run(
-    tmp_path, monkeypatch, asked_for
-):
+def test_a_hostile_dictionary_is_refused_and_not_run(tmp_path, monkeypatch, asked_for):
     monkeypatch.chdir(tmp_path)
     path = write_kiros(tmp_path, kiros_arrays(), HOSTILE[asked_for])
     with pytest.raises(ValueError, match=r"X\.npz\.dictionary\.pkl.*another kind") as caught:
@@ -227,6 +206,9 @@ def test_a_dictionary_beyond_reason_is_refused(tmp_path):
 @pytest.mark.parametrize("name", kiros_arrays())
 def test_kiros_arrays_that_are_missing_or_wrong_are_named(tmp_path, name):
     good = kiros_arrays()
+    if name not in {"ff_image_W", "Wemb"}:  # whose last axis says what the others must be
+        with pytest.raises(ValueError, match=rf"'{name}' has shape .* not "):
+            read_kiros(write_kiros(tmp_path, good | {name: good[name][..., :-1]}))
     with pytest.raises(ValueError, match=rf"X\.npz.*'{name}' is missing"):
         read_kiros(write_kiros(tmp_path, {k: v for k, v in good.items() if k != name}))
     for bad, why in [
@@ -238,14 +220,6 @@ def test_kiros_arrays_that_are_missing_or_wrong_are_named(tmp_path, name):
     ]:
         with pytest.raises(ValueError, match=rf"X\.npz.*'{name}'.*{why}"):
             read_kiros(write_kiros(tmp_path, good | {name: bad}))
-
-
-@pytest.mark.parametrize("name", [k for k in kiros_arrays() if k not in {"ff_image_W", "Wemb"}])
-def test_kiros_arrays_that_do_not_fit_each_other(tmp_path, name):
-    good = kiros_arrays()
-    path = write_kiros(tmp_path, good | {name: good[name][..., :-1]})
-    with pytest.raises(ValueError, match=rf"'{name}' has shape .* not "):
-        read_kiros(path)
 
 
 def test_arrays_of_objects_are_not_unpickled(tmp_path, monkeypatch):
@@ -317,23 +291,7 @@ def test_vsepp_layer_alone_or_beside_a_network(tmp_path, prefix):
         assert read_vsepp(tmp_path / "fc.pth").image_weights_.shape == (F, C)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        MARKED | {"dog": N},
-        MARKED | {"dog": -1},
-        MARKED | {"dog": 5},
-        MARKED | {"dog": "4"},
-        {k: v for k, v in MARKED.items() if k != "<end>"},
-    ],
-)
-def test_vsepp_with_another_vocabulary(tmp_path, wrong):
-    torch.save(vsepp_checkpoint(), tmp_path / "a.pth")
-    with pytest.raises(ValueError, match=r"a\.pth.*word2idx"):
-        read_vsepp(tmp_path / "a.pth", wrong)
-
-
-def test_vsepp_weights_that_are_missing_or_wrong_are_named(tmp_path):
+def test_vsepp_weights_and_words_that_are_missing_or_wrong_are_named(tmp_path):
     path = tmp_path / "a.pth"
 
     def refused(content, why, vocabulary=None):
@@ -355,6 +313,9 @@ def test_vsepp_weights_that_are_missing_or_wrong_are_named(tmp_path):
         checkpoint = vsepp_checkpoint()
         del checkpoint["model"][1][name]
         refused(checkpoint, f"'{name}' is missing", MARKED)
+    for wrong in ({"dog": N}, {"dog": -1}, {"dog": 5}, {"dog": "4"}):
+        refused(vsepp_checkpoint(), "word2idx", MARKED | wrong)
+    refused(vsepp_checkpoint(), "word2idx", {"<pad>": 0, "dog": 4})
     checkpoint = vsepp_checkpoint()
     checkpoint["model"][1]["rnn.weight_ih_l0_reverse"] = torch.ones(3 * C, D)
     refused(checkpoint, "one layer in one direction", MARKED)
@@ -375,48 +336,32 @@ def test_vsepp_checkpoint_with_code_is_refused_and_not_run(tmp_path, monkeypatch
     assert not (tmp_path / "RAN").exists()
 
 
-def _bytes_of(kind):
+def _written(write):
     buffer = io.BytesIO()
-    if kind == "npz":
-        np.savez(buffer, **kiros_arrays())
-    elif kind == "pth":
-        torch.save(vsepp_checkpoint(), buffer)
-    elif kind == "old pth":
-        torch.save(vsepp_checkpoint(), buffer, _use_new_zipfile_serialization=False)
-    else:
-        return PYTHON_2[int(kind[-1])]
+    write(buffer)
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["npz", "pth", "old pth", "pkl 0", "pkl 1", "pkl 2"])
-def test_a_damaged_file_is_read_or_refused_with_a_value_error(tmp_path, kind):
-    good = _bytes_of(kind)
-    small = write_kiros(tmp_path, kiros_arrays(n_words=400))
-    names = {"npz": "X.npz", "pkl": "X.npz.dictionary.pkl"}
-    target = tmp_path / names.get(kind[:3], "a.pth")
+RELEASED = [
+    ("X.npz", _written(lambda file: np.savez(file, **kiros_arrays()))),
+    *(("X.npz.dictionary.pkl", PYTHON_2[protocol]) for protocol in (0, 1, 2)),
+    ("a.pth", _written(lambda file: torch.save(vsepp_checkpoint(), file))),
+]
 
-    @settings(
-        max_examples=150,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(
-        edits=st.lists(st.tuples(st.integers(0, len(good) - 1), st.integers(0, 255)), max_size=6),
-        length=st.one_of(st.just(len(good)), st.integers(0, len(good))),
-    )
-    def check(edits, length):
+
+@pytest.mark.parametrize(("name", "good"), RELEASED, ids=lambda value: str(value)[:20])
+def test_a_damaged_file_is_read_or_refused_with_a_value_error(tmp_path, name, good):
+    kiros = write_kiros(tmp_path, kiros_arrays(n_words=400))
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for i in range(100):
         data = bytearray(good)
-        for where, value in edits:
-            data[where] = value
-        target.write_bytes(data[:length])
+        for place in rng.integers(len(good), size=rng.integers(1, 7)):
+            data[place] = rng.integers(256)
+        (tmp_path / name).write_bytes(data[: rng.integers(len(good))] if i % 2 else data)
         try:
-            read_vsepp(target, MARKED) if kind.endswith("pth") else read_kiros(small)
+            read_vsepp(tmp_path / name, MARKED) if name == "a.pth" else read_kiros(kiros)
         except ValueError as error:
-            messages.append(str(error))
-
-    messages = []
-    check()
-    assert all(str(target) in message for message in messages)
-    assert messages
+            assert name in str(error)  # noqa: PT017
+            n_refused += 1
+    assert n_refused > 20

@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import (
     check_parameters_default_constructible,
 )
 
-from sklearn_memorability.captions import VisualSemanticEmbedding
+from sklearn_memorability.captions import VisualSemanticEmbedding, caption_recall
 
 NOUNS = ["dog", "car", "boat", "horse", "tree", "child"]
 
@@ -91,16 +91,11 @@ def test_the_projection_is_the_formula(pairs):
     assert len(space.get_feature_names_out()) == space.n_components_ == 16
 
 
-def test_defaults_are_those_of_the_paper_and_of_kiros():
+def test_it_keeps_to_scikit_learns_conventions_and_kiros_settings():
     params = VisualSemanticEmbedding().get_params()
-    assert params["n_components"] == 1024
+    assert (params["n_components"], params["batch_size"], params["max_epochs"]) == (1024, 128, 15)
     assert (params["text_encoder"], params["negatives"]) == ("lstm", "sum")
-    assert (params["margin"], params["batch_size"]) == (0.2, 128)
-    assert (params["lr"], params["max_epochs"]) == (2e-4, 15)
-    assert len(params) <= 18
-
-
-def test_it_keeps_to_scikit_learns_conventions():
+    assert (params["margin"], params["lr"]) == (0.2, 2e-4)
     # Its targets are captions, so checks that make up X and y of numbers can't run.
     name = "VisualSemanticEmbedding"
     check_parameters_default_constructible(name, VisualSemanticEmbedding())
@@ -143,6 +138,17 @@ def test_held_out_images_are_not_learned_from(pairs, early_stopping, share):
     assert len(space.vocabulary_) == (1 - share) * len(X) + 1
 
 
+def test_recall_and_score_are_those_of_the_rows(pairs):
+    X, captions = pairs[0][:40], [[f"image number {i}"] for i in range(40)]
+    space = small(early_stopping=False, max_epochs=60).fit(X, captions)
+    rows = space.transform(X), space.transform_captions([text for [text] in captions])
+    recall = space.recall(X, captions, k=(1, 5))
+    expected = caption_recall(*rows, np.arange(40), k=(1, 5))
+    np.testing.assert_array_equal(recall.image_to_text, expected.image_to_text)
+    assert recall.image_to_text[0] > 0.5
+    assert space.score(X, captions) == pytest.approx(space.recall(X, captions).sum / 600)
+
+
 def test_word_vectors_are_where_words_start(pairs):
     X, captions, _ = pairs
     vectors = {"dog": np.array([1.0, -1, 1, -1]), "car": np.array([-1.0, 1, 1, -1])}
@@ -153,18 +159,6 @@ def test_word_vectors_are_where_words_start(pairs):
     assert table.shape[1] == 4
 
 
-def test_recall_and_score_agree_with_the_cosines(pairs):
-    X, captions = pairs[0][:40], [[f"picture number {i}"] for i in range(40)]
-    space = small(early_stopping=False, max_epochs=60).fit(X, captions)
-    cosines = space.transform(X) @ space.transform_captions([text for [text] in captions]).T
-    order = np.argsort(-cosines, axis=1)
-    recall = space.recall(X, captions, k=(1, 5))
-    hits = [(order[:, :k] == np.arange(40)[:, None]).any(axis=1).mean() for k in (1, 5)]
-    np.testing.assert_allclose(recall.image_to_text, hits)
-    assert hits[0] > 0.5
-    assert space.score(X, captions) == pytest.approx(space.recall(X, captions).sum / 600)
-
-
 def test_a_stale_space_does_not_survive_a_refit(pairs):
     X, captions, _ = pairs
     space = small(max_epochs=1).fit(X, captions)
@@ -173,27 +167,15 @@ def test_a_stale_space_does_not_survive_a_refit(pairs):
     assert space.vocabulary_ is None
 
 
-def _all_types(thing):
-    yield type(thing)
-    if isinstance(thing, dict):
-        thing = [*thing, *thing.values()]
-    if isinstance(thing, list | tuple):
-        for part in thing:
-            yield from _all_types(part)
-
-
-PLAIN = {type(None), bool, int, float, str, list, tuple, dict, np.ndarray}
-
-
 @pytest.mark.parametrize("text_encoder", ["bow", "lstm", "sentence:NOUNS"])
 def test_its_state_is_plain_and_gives_the_same_space(pairs, text_encoder):
     X, captions, _ = pairs
     space = small(max_epochs=1, text_encoder=text_encoder, device=torch.device("cpu"))
     space.fit(X, captions).transform_captions(["a dog"])
-    assert set(_all_types(space.__getstate__())) <= PLAIN
     buffer = BytesIO()
     joblib.dump(space, buffer)
     content = skops.io.dumps(space)
+    # Nothing else than plain values and arrays is in it, or skops would refuse it.
     trusted = ["sklearn_memorability.captions._visual_semantic.VisualSemanticEmbedding"]
     for again in (
         pickle.loads(pickle.dumps(space)),
@@ -245,15 +227,12 @@ def test_a_wrong_parameter_is_named(pairs, params, message):
         small().set_params(**params).fit(X, captions)
 
 
-def test_a_missing_extra_is_named(pairs, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+def test_wrong_input_is_named(pairs, monkeypatch):
     X, captions, _ = pairs
-    with pytest.raises(ImportError, match=r"sklearn-memorability\[sentences\]"):
-        small(text_encoder="sentence:another").fit(X, captions)
-
-
-def test_wrong_input_is_named(pairs):
-    X, captions, _ = pairs
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "sentence_transformers", None)
+        with pytest.raises(ImportError, match=r"sklearn-memorability\[sentences\]"):
+            small(text_encoder="sentence:another").fit(X, captions)
     space = small(max_epochs=1).fit(X, captions)
     with pytest.raises(ValueError, match="X has 5 features"):
         space.transform(X[:, :5])

@@ -43,7 +43,6 @@ def test_all_unknown_words_are_one():
         ({"z": [1.0]}, "none of the words.*'a', 'b', 'c'"),
         ({"a": [1, 2], "b": [1]}, "finite vectors of one length"),
         ({"a": [np.nan]}, "finite vectors of one length"),
-        ({"a": 3.0}, "finite vectors of one length"),
     ],
 )
 def test_odd_word_vectors_are_refused(vectors, message):

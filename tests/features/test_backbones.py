@@ -5,7 +5,6 @@ from PIL import Image
 from torchvision.models import get_model_weights
 
 from sklearn_memorability.features._backbones import BACKBONES
-from sklearn_memorability.features._families import get_backbone
 from sklearn_memorability.features._weights import read_state_dict
 
 
@@ -37,26 +36,7 @@ def test_efficientnet_is_its_own_network_below_the_last_layer(lite0, photographs
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_loading_draws_no_random_numbers(lite0):
-    before = torch.get_rng_state()
-    lite0.load("pool", None)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_loaded_networks_are_frozen_and_evaluate(lite0):
-    network = lite0.load("pool", None)
-    assert not network.training
-    assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
 def test_weights_of_another_network_are_refused(lite0, tmp_path):
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"(?s)other\.pth' do not fit the network 'eff"):
         lite0.load("pool", tmp_path / "other.pth")
-
-
-def test_unknown_names_are_listed():
-    with pytest.raises(ValueError, match=r"(?s)'resnet'.*did you mean 'resnet50'.*'vgg19'"):
-        get_backbone("resnet")
-    with pytest.raises(ValueError, match=r"'fc9'.*\['fc7', 'fc6', 'pool'\]"):
-        BACKBONES["vgg16"].layer("fc9")

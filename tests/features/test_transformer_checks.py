@@ -5,9 +5,9 @@ tables of numbers, and are left out with a warning. A green ``parametrize_with_c
 would state nothing. A new transformer is a new row of ``TRANSFORMERS``.
 """
 
-import copy
 import pickle
 import random
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -21,7 +21,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.linear_model import Ridge
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
@@ -72,7 +72,7 @@ def _own():
 # Name: how to make it, its width, whether its weights stay out of pickles.
 TRANSFORMERS = {
     "efficientnet_lite0": (lambda files: ImageFeatures(), 1280, True),
-    "vgg16": (lambda files: VGGFeatures(weights=files["vgg16"]), 4096, True),
+    "vgg16": (lambda files: VGGFeatures(layer="pool", weights=files["vgg16"]), 512, True),
     "torchvision": (
         lambda files: ImageFeatures("squeezenet1_1", weights=files["squeezenet"]),
         512,
@@ -120,69 +120,44 @@ def check_shape_and_type(case):
     assert case.features.dtype == np.float32
     assert np.isfinite(case.features).all()
     case.same(case.features[1], case.features[4])
-
-
-def check_pictures_differ(case):
     assert not np.allclose(case.features[0], case.features[1])
 
 
-def check_transform_is_deterministic(case):
-    fitted = case.new().fit(case.pictures)
-    assert np.array_equal(fitted.transform(case.pictures), fitted.transform(case.pictures))
-
-
 def check_batch_size_invariance(case):
-    for batch_size in (1, 2, 5, 100, "auto"):
+    for batch_size in (1, 2, 100):
         case.same(case.new(batch_size=batch_size).fit_transform(case.pictures))
 
 
-def check_permutation_equivariance(case):
-    order = [3, 0, 4, 2, 1]
-    found = case.new().fit_transform([case.pictures[i] for i in order])
-    case.same(found, case.features[order])
-
-
-def check_subset_invariance(case):
+def check_a_row_depends_on_its_picture_alone(case):
     fitted = case.new().fit(case.pictures)
-    for i, picture in enumerate(case.pictures):
-        case.same(fitted.transform([picture]), case.features[[i]])
+    for order in ([2], [3, 0, 4]):
+        found = fitted.transform([case.pictures[i] for i in order])
+        case.same(found, case.features[order])
 
 
 def check_containers(case):
-    paths = [str(case.pictures[0]), str(case.pictures[1])]
-    for container in (tuple, np.array, pd.Series, pl.Series, lambda x: pd.DataFrame({"image": x})):
-        case.same(case.new().fit_transform(container(paths)), case.features[:2])
+    # Each kind is tested where images are collected.
+    path = str(case.pictures[1])
+    for container in (pd.DataFrame({"image": [path]}), np.array([path]), pl.Series([path])):
+        case.same(case.new().fit_transform(container), case.features[[1]])
+    case.same(case.new().fit_transform(case.pictures[3][None]), case.features[[3]])
+    for call in (case.new().fit, case.new().fit(case.pictures).transform):
+        with pytest.raises(TypeError, match="Put it in a list"):
+            call(path)
+        with pytest.raises(ValueError, match="minimum of 1 sample"):
+            call([])
 
 
-def check_pixels_in_one_array(case):
-    pixels = np.stack([case.pictures[3]] * 2)
-    for array in (pixels, torch.from_numpy(pixels).permute(0, 3, 1, 2)):
-        case.same(case.new().fit_transform(array), case.features[[3, 3]])
-
-
-def check_unfitted_use(case):
-    for call in (lambda t: t.transform(case.pictures), lambda t: t.get_feature_names_out()):
-        with pytest.raises(NotFittedError):
-            call(case.new())
-
-
-def check_fit_returns_self_and_leaves_parameters(case):
-    transformer = case.new()
+def check_fit_and_clone(case):
+    transformer = case.new(batch_size=3)
     before = {k: v for k, v in transformer.get_params().items() if not isinstance(v, nn.Module)}
-    assert transformer.fit(case.pictures) is transformer
+    assert transformer.fit(case.pictures, [0, 1, 0, 1, 0]) is transformer  # y is ignored
     after = {k: v for k, v in transformer.get_params().items() if not isinstance(v, nn.Module)}
     assert after == before
-
-
-def check_clone_and_parameters(case):
-    fitted = case.new(batch_size=3).fit(case.pictures)
-    copied = clone(fitted)
-    assert copied.get_params().keys() == fitted.get_params().keys()
-    assert copied.batch_size == 3
-    with pytest.raises(NotFittedError):
-        copied.transform(case.pictures)
-    with pytest.raises(ValueError, match="abacus"):
-        copied.set_params(abacus=1)
+    assert clone(transformer).batch_size == 3
+    for call in (lambda t: t.transform(case.pictures), lambda t: t.get_feature_names_out()):
+        with pytest.raises(NotFittedError):
+            call(clone(transformer))
 
 
 def check_input_is_not_changed(case):
@@ -192,22 +167,14 @@ def check_input_is_not_changed(case):
     assert np.array_equal(array, case.pictures[3])
 
 
-def check_y_is_ignored(case):
-    case.same(case.new().fit(case.pictures, [0, 1, 0, 1, 0]).transform(case.pictures))
-
-
-def check_feature_names(case):
-    names = case.new().fit(case.pictures).get_feature_names_out()
-    prefix = type(case.transformer).__name__.lower()
-    assert list(names) == [f"{prefix}{i}" for i in range(case.width)]
-
-
 def check_set_output(case):
     for kind, frame in (("pandas", pd.DataFrame), ("polars", pl.DataFrame)):
         transformer = case.new().set_output(transform=kind)
         found = transformer.fit_transform(case.pictures)
         assert isinstance(found, frame)
         assert list(found.columns) == list(transformer.get_feature_names_out())
+        prefix = type(case.transformer).__name__.lower()
+        assert list(found.columns) == [f"{prefix}{i}" for i in range(case.width)]
         case.same(found.to_numpy())
 
 
@@ -217,11 +184,6 @@ def check_pickle_is_small_and_works(case):
     blob = pickle.dumps(fitted)
     assert len(blob) < (2_000 if case.is_light else 100_000)
     case.same(pickle.loads(blob).transform(case.pictures))
-
-
-def check_deepcopy(case):
-    fitted = case.new().fit(case.pictures)
-    case.same(copy.deepcopy(fitted).transform(case.pictures))
 
 
 def check_refit_gives_the_new_network(case):
@@ -240,20 +202,6 @@ def check_failed_refit_leaves_what_was_fitted(case):
     case.same(transformer.transform(case.pictures))
 
 
-def check_empty_input(case):
-    fitted = case.new().fit(case.pictures)
-    for empty in ([], (), np.empty((0, 4, 4, 3)), pd.Series([], dtype=object)):
-        for call in (fitted.transform, case.new().fit):
-            with pytest.raises(ValueError, match="minimum of 1 sample"):
-                call(empty)
-
-
-def check_single_image_is_refused(case):
-    for single in (case.pictures[0], case.pictures[2], b"bytes"):
-        with pytest.raises(TypeError, match="Put it in a list"):
-            case.new().fit(case.pictures).transform(single)
-
-
 def check_bad_image_is_named(case):
     images = [case.pictures[0], "none.jpg"]
     with pytest.raises(ImageReadError, match=r"row 1, 'none\.jpg': the file does not exist"):
@@ -270,7 +218,6 @@ def check_bad_parameters(case):
         {"device": 7},
         {"n_jobs": 1.5},
         {"cache": 7},
-        {"preprocessing": "tensorflow"},
     ):
         with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
             case.new(**params).fit(case.pictures)
@@ -278,8 +225,8 @@ def check_bad_parameters(case):
 
 def check_threads_may_share_it(case):
     fitted = case.new().fit(case.pictures)
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(fitted.transform, [case.pictures] * 4):
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(fitted.transform, [case.pictures] * 2):
             case.same(found)
 
 
@@ -300,11 +247,6 @@ def check_global_state_is_left_alone(case):
     assert state() == before
 
 
-def check_gradients_are_not_kept(case):
-    fitted = case.new().fit(case.pictures)
-    assert not any(p.requires_grad for p in fitted._network.module.parameters())
-
-
 def check_pipeline_with_routed_metadata(case):
     with sklearn.config_context(enable_metadata_routing=True):
         ridge = Ridge().set_fit_request(sample_weight=True)
@@ -315,18 +257,7 @@ def check_pipeline_with_routed_metadata(case):
     np.testing.assert_allclose(pipeline.predict(case.pictures), expected, rtol=1e-2, atol=1e-2)
 
 
-def check_feature_union_names_both(case):
-    union = FeatureUnion([("one", case.new()), ("two", case.new())])
-    union.set_output(transform="pandas")
-    found = union.fit_transform(case.pictures)
-    assert found.shape == (5, 2 * case.width)
-    assert found.columns[0].startswith("one__")
-    assert found.columns[-1].startswith("two__")
-
-
 def check_cache_gives_the_same_rows(case):
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         fitted = case.new(cache=folder).fit(case.pictures)
         first = fitted.transform(case.pictures)
@@ -363,7 +294,7 @@ def test_the_contract(check, case):
 
 
 def test_how_many_checks_there_are():
-    assert len(CHECKS) == 31
+    assert len(CHECKS) == 18
     assert len(TRANSFORMERS) == 5
 
 

@@ -1,9 +1,11 @@
+import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 
 from sklearn_memorability.images import list_images
@@ -23,16 +25,18 @@ NAMES = ["b.jpg", "a.jpg"]
         pd.Series(NAMES, index=[5, 3]),
         pl.Series(NAMES),
         pd.DataFrame({"image": NAMES}),
-        pl.DataFrame({"image": NAMES}),
+        pl.DataFrame({"read": NAMES}),
+        pd.DataFrame({"columns": NAMES}),
     ],
 )
 def test_every_container_keeps_its_order(container):
     assert as_image_list(container) == NAMES
 
 
-def test_an_array_of_pixels_is_one_image_a_row():
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_an_array_or_tensor_of_pixels_is_one_image_a_row(kind):
     pixels = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
-    first, second = as_image_list(pixels)
+    first, second = as_image_list(kind(pixels))
     assert np.array_equal(first, pixels[0])
     assert np.array_equal(second, pixels[1])
 
@@ -44,6 +48,9 @@ def test_an_array_of_pixels_is_one_image_a_row():
         (Path("a.jpg"), TypeError, "Put it in a list"),
         (Image.new("RGB", (2, 2)), TypeError, "Put it in a list"),
         (b"bytes", TypeError, "Put it in a list"),
+        (bytearray(b"a"), TypeError, "Put it in a list"),
+        (memoryview(b"a"), TypeError, "Put it in a list"),
+        (io.BytesIO(b"a"), TypeError, "Put it in a list"),
         (7, TypeError, "got int"),
         ((name for name in NAMES), TypeError, "got generator"),
         ({"a.jpg"}, TypeError, "got set"),
@@ -51,6 +58,9 @@ def test_an_array_of_pixels_is_one_image_a_row():
         (np.zeros((0, 3, 3, 3)), ValueError, "minimum of 1 sample"),
         (np.zeros((5, 10)), ValueError, r"shape \(5, 10\)"),
         (np.zeros((5, 10, 3)), ValueError, "goes into a list"),
+        (torch.zeros(3), ValueError, r"shape \(3,\) and dtype torch\.float32"),
+        (torch.zeros(3, 4, 4), ValueError, r"shape \(3, 4, 4\) and dtype torch\.float32"),
+        (torch.zeros(1, 2, 3, 4, 4), ValueError, r"shape \(1, 2, 3, 4, 4\)"),
         (np.array([["a", "b"]]), ValueError, r"shape \(1, 2\)"),
         (pd.DataFrame({"image": NAMES, "score": [1, 2]}), ValueError, r"\['image', 'score'\]"),
     ],

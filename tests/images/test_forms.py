@@ -1,23 +1,21 @@
-"""Images that are in memory: bytes, open files, pictures, arrays, tensors."""
+"""Images that are in memory: bytes, open files, PIL images, arrays, tensors; and anything."""
 
 import io
 import os
 import re
-import tempfile
 import threading
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from PIL import Image
 from torchvision import tv_tensors
 
 from sklearn_memorability.images import ImageReadError, read_image
-from sklearn_memorability.images._collect import as_image_list
-from sklearn_memorability.images._read import ImageContent
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 SIX = np.array(
@@ -30,6 +28,13 @@ def encoded(form="PNG", picture=SIX, **options):
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, form, **options)
     return buffer.getvalue()
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "six.png"
+    path.write_bytes(encoded())
+    return path
 
 
 def pixels(image):
@@ -61,16 +66,13 @@ def test_the_content_of_a_file(form):
 
 
 @pytest.mark.parametrize("buffering", [-1, 0])
-def test_an_open_file_is_read_from_its_beginning_and_wound_back(tmp_path, buffering):
-    path = tmp_path / "six.png"
-    path.write_bytes(encoded())
+def test_an_open_file_is_read_from_its_beginning_and_wound_back(path, buffering):
     with path.open("rb", buffering=buffering) as file:
         file.seek(5)
         assert (pixels(file) == SIX).all()
         assert file.tell() == 0
         assert (pixels(file) == SIX).all()
         assert file.tell() == 0
-        assert ImageContent(file).digest() == ImageContent(path).digest()
 
 
 def test_a_file_that_has_no_end_is_given_up(monkeypatch):
@@ -92,18 +94,9 @@ def test_threads_may_share_an_open_file():
     assert found == [SIX.tolist()] * 8
 
 
-def test_a_file_in_text_mode_is_refused_with_a_hint(tmp_path):
-    path = tmp_path / "six.png"
-    path.write_bytes(encoded())
-    with (
-        path.open(encoding="latin-1") as file,
-        pytest.raises(ImageReadError, match=r"six\.png': .*text mode.*'rb'"),
-    ):
-        read_image(file)
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as file,
-        pytest.raises(ImageReadError, match="text mode"),
-    ):
+def test_a_file_in_text_mode_is_refused_with_a_hint(path):
+    error = pytest.raises(ImageReadError, match=r"six\.png': .*text mode.*'rb'")
+    with path.open(encoding="latin-1") as file, error:
         read_image(file)
     with pytest.raises(ImageReadError, match="text mode"):
         read_image(io.StringIO("picture"))
@@ -118,9 +111,7 @@ def test_a_stream_that_cannot_be_wound_back_is_refused_with_a_hint():
             read_image(stream, row=1)
 
 
-def test_a_closed_file_is_refused(tmp_path):
-    path = tmp_path / "six.png"
-    path.write_bytes(encoded())
+def test_a_closed_file_is_refused(path):
     with path.open("rb") as file:
         pass
     with pytest.raises(ImageReadError, match=r"six\.png': .*closed file"):
@@ -173,14 +164,6 @@ def test_a_palette_with_alpha():
     assert pixels(picture).tolist() == [[list(WHITE), list(RED)]]
 
 
-@pytest.mark.parametrize(
-    ("value", "found"), [(65536, "from 65536 to 65536"), (-1, "from -1 to -1")]
-)
-def test_integers_beyond_sixteen_bits_are_refused(value, found):
-    with pytest.raises(ImageReadError, match=f"values {found} don't fit 16-bit grey"):
-        read_image(Image.new("I", (3, 2), value))
-
-
 def test_a_picture_without_pixels_or_closed_is_refused():
     with pytest.raises(ImageReadError, match="no pixels"):
         read_image(Image.new("RGB", (0, 5)))
@@ -209,25 +192,23 @@ def test_a_turned_picture_in_memory_is_turned_once():
     assert (np.asarray(picture) == SIX).all()
 
 
-ODD_ARRAYS = [
-    ("not contiguous", np.repeat(SIX, 2, axis=1)[:, ::2]),
-    ("backwards", SIX[::-1, ::-1].copy()[::-1, ::-1]),
-    ("Fortran's order", np.asfortranarray(SIX)),
-    ("unit range", SIX / 255),
-    ("unit range, 32 bits", (SIX / 255).astype(np.float32)),
-    ("unit range, 16 bits", (SIX / 255).astype(np.float16)),
-    ("unit range, big-endian", (SIX / 255).astype(">f4")),
-    ("16 bits", SIX.astype(np.uint16) * 257),
-    ("16 bits, big-endian", (SIX.astype(np.uint16) * 257).astype(">u2")),
-    ("opaque", np.dstack([SIX, np.full((2, 3), 255, np.uint8)])),
-    ("nothing masked", np.ma.masked_array(SIX, mask=False)),
-    ("recarray", SIX.view(np.recarray)),
-]
+ODD_ARRAYS = {
+    "not contiguous": np.repeat(SIX, 2, axis=1)[:, ::2],
+    "backwards": SIX[::-1, ::-1].copy()[::-1, ::-1],
+    "Fortran's order": np.asfortranarray(SIX),
+    "unit range": SIX / 255,
+    "unit range, 32 bits": (SIX / 255).astype(np.float32),
+    "unit range, 16 bits": (SIX / 255).astype(np.float16),
+    "unit range, big-endian": (SIX / 255).astype(">f4"),
+    "16 bits": SIX.astype(np.uint16) * 257,
+    "16 bits, big-endian": (SIX.astype(np.uint16) * 257).astype(">u2"),
+    "opaque": np.dstack([SIX, np.full((2, 3), 255, np.uint8)]),
+    "nothing masked": np.ma.masked_array(SIX, mask=False),
+    "recarray": SIX.view(np.recarray),
+}
 
 
-@pytest.mark.parametrize(
-    "array", [array for _, array in ODD_ARRAYS], ids=[n for n, _ in ODD_ARRAYS]
-)
+@pytest.mark.parametrize("array", ODD_ARRAYS.values(), ids=ODD_ARRAYS)
 def test_arrays_show_the_same_however_they_are_kept(array):
     before = array.copy()
     array.flags.writeable = False
@@ -235,11 +216,10 @@ def test_arrays_show_the_same_however_they_are_kept(array):
     assert (array == before).all()
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
-def test_every_level_of_grey_comes_back(kind):
+def test_every_level_of_grey_comes_back():
     levels = np.arange(256, dtype=np.uint8)[None]
-    assert (pixels((levels / 255).astype(kind))[:, :, 1] == levels).all()
-    assert (pixels(levels.astype(np.uint16) * 257)[:, :, 1] == levels).all()
+    for array in (levels.astype(np.uint16) * 257, levels / 255, (levels / 255).astype("f2")):
+        assert (pixels(array)[:, :, 1] == levels).all()
 
 
 def test_where_both_ends_could_be_channels_the_last_are():
@@ -262,12 +242,8 @@ def test_channels_may_come_first():
 UNFIT = [
     (np.zeros((4, 4), bool), "dtype must be uint8, uint16 or float"),
     (np.zeros((4, 4), np.int64), "dtype must be"),
-    (np.zeros((4, 4), np.int8), "dtype must be"),
-    (np.zeros((4, 4), np.uint32), "dtype must be"),
     (np.zeros((4, 4), complex), "dtype must be"),
     (np.zeros((4, 4), object), "dtype must be"),
-    (np.zeros((4, 4), "U3"), "dtype must be"),
-    (np.zeros((4, 4), "datetime64[s]"), "dtype must be"),
     (np.zeros((4, 4), [("r", "u1"), ("g", "u1")]), "dtype must be"),
     (np.array(0, np.uint8), r"shape must be \(height, width\)"),
     (np.zeros(12, np.uint8), "shape must be"),
@@ -277,20 +253,28 @@ UNFIT = [
     (np.zeros((4, 0), np.float32), "no pixels"),
     (np.zeros((5, 5, 0), np.uint8), "shape must be"),
     (np.full((4, 4), np.nan), "without NaN.*from nan to nan"),
-    (np.full((4, 4), np.inf), r"must lie in \[0, 1\].*to inf"),
     (np.full((4, 4), -np.inf), r"must lie in \[0, 1\].*from -inf"),
     (np.full((4, 4), -0.1), r"must lie in \[0, 1\].*-0\.1"),
-    (np.full((4, 4), 1.1), r"must lie in \[0, 1\].*1\.1"),
     (np.full((4, 4), 255, np.float32), r"must lie in \[0, 1\].*255"),
     (np.ma.masked_array(SIX, mask=SIX == 255), "masked pixels"),
     (np.ma.masked_array(SIX / 255, mask=True), "masked pixels"),
     (np.ma.masked_all((2, 2, 3), np.uint16), "masked pixels"),
+    (torch.zeros(3, 4, 4, dtype=torch.int64), "dtype must be"),
+    (torch.zeros(3, 4, 4, dtype=torch.complex64), "dtype must be"),
+    (torch.full((3, 4, 4), torch.nan), "without NaN"),
+    (torch.full((3, 4, 4), 2.0, dtype=torch.bfloat16), r"must lie in \[0, 1\].*2\.0"),
+    (torch.zeros(2, 5, 5), "shape must be"),
+    (torch.zeros(1, 3, 4, 4), "shape must be"),
+    (torch.zeros(()), "shape must be"),
+    (torch.zeros(3, 0, 4), "no pixels"),
+    (torch.zeros(3, 4, 4).to_sparse(), "can't be read"),
+    (torch.zeros(3, 4, 4, device="meta"), "can't be read"),
 ]
 
 
 @pytest.mark.parametrize(("array", "reason"), UNFIT)
-def test_arrays_that_are_no_pixels(array, reason):
-    start = f"Image in row 9 (array of shape {array.shape}, dtype {array.dtype}): "
+def test_arrays_and_tensors_that_are_no_pixels(array, reason):
+    start = f"Image in row 9 (array of shape {tuple(array.shape)}, dtype {array.dtype}): "
     with pytest.raises(ImageReadError, match=re.escape(start) + ".*" + reason):
         read_image(array, row=9)
 
@@ -317,76 +301,13 @@ def test_tensors_of_every_kind(tensor):
     assert (pixels(tensor) == SIX).all()
 
 
-UNFIT_TENSORS = [
-    (torch.zeros(3, 4, 4, dtype=torch.int64), "dtype must be"),
-    (torch.zeros(3, 4, 4, dtype=torch.bool), "dtype must be"),
-    (torch.zeros(3, 4, 4, dtype=torch.complex64), "dtype must be"),
-    (torch.full((3, 4, 4), torch.nan), "without NaN"),
-    (torch.full((3, 4, 4), 2.0, dtype=torch.bfloat16), r"must lie in \[0, 1\].*2\.0"),
-    (torch.zeros(2, 5, 5), "shape must be"),
-    (torch.zeros(1, 3, 4, 4), "shape must be"),
-    (torch.zeros(()), "shape must be"),
-    (torch.zeros(3, 0, 4), "no pixels"),
-    (torch.zeros(3, 4, 4).to_sparse(), "can't be read"),
-    (torch.zeros(3, 4, 4, device="meta"), "can't be read"),
-]
-
-
-@pytest.mark.parametrize(("tensor", "reason"), UNFIT_TENSORS)
-def test_tensors_that_are_no_pixels(tensor, reason):
-    start = f"Image in row 9 (array of shape {tuple(tensor.shape)}, dtype {tensor.dtype}): "
-    with pytest.raises(ImageReadError, match=re.escape(start) + ".*" + reason):
-        read_image(tensor, row=9)
-
-
 @pytest.mark.parametrize("thing", [None, 7, 1.5, {}, [SIX], object(), torch.nn.Identity()])
 def test_what_is_no_image_at_all(thing):
     with pytest.raises(ImageReadError, match=f"row 3: a {type(thing).__name__} is not an image"):
         read_image(thing, row=3)
 
 
-def test_a_tensor_of_four_axes_is_a_container():
-    batch = torch.stack([FIRST, FIRST.flip(2)])
-    first, second = as_image_list(batch)
-    assert (pixels(first) == SIX).all()
-    assert (pixels(second) == SIX[:, ::-1]).all()
-
-
-@pytest.mark.parametrize("shape", [(), (3,), (4, 4), (3, 4, 4), (1, 2, 3, 4, 4)])
-def test_a_tensor_of_other_axes_is_no_container(shape):
-    with pytest.raises(ValueError, match=re.escape(f"shape {shape} and dtype torch.float32")):
-        as_image_list(torch.zeros(shape))
-
-
-@pytest.mark.parametrize("single", [bytearray(b"a"), memoryview(b"a"), io.BytesIO(b"a")])
-def test_a_single_image_is_no_container(single):
-    with pytest.raises(TypeError, match="Put it in a list"):
-        as_image_list(single)
-
-
-@pytest.mark.parametrize("column", ["read", "name", "columns"])
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
-def test_a_column_may_have_any_name(frame, column):
-    assert as_image_list(frame({column: ["a.jpg", "b.jpg"]})) == ["a.jpg", "b.jpg"]
-
-
-def test_a_container_may_mix_forms(tmp_path):
-    path = tmp_path / "six.png"
-    path.write_bytes(encoded())
-    mixed = as_image_list((path, str(path), path.read_bytes(), SIX, FIRST, Image.fromarray(SIX)))
-    for image in mixed:
-        assert (pixels(image) == SIX).all()
-
-
-def test_the_digest_tells_pictures_apart():
-    looks = [SIX, SIX[::-1], SIX.reshape(1, 6, 3), SIX.reshape(3, 2, 3)]
-    assert len({ImageContent(look).digest() for look in looks}) == len(looks)
-    same = [SIX, FIRST, Image.fromarray(SIX), SIX / 255]
-    assert len({ImageContent(image).digest() for image in same}) == 1
-    assert {len(ImageContent(image).digest()) for image in (encoded(), SIX)} == {32}
-
-
-def test_a_path_of_any_kind(tmp_path):
+def test_a_path_of_any_kind(path):
     class Own:
         def __init__(self, path):
             self.path = path
@@ -394,10 +315,44 @@ def test_a_path_of_any_kind(tmp_path):
         def __fspath__(self):
             return self.path
 
-    path = tmp_path / "six.png"
-    path.write_bytes(encoded())
     for kind in (str, Path, Own, lambda path: Own(str(path)), lambda path: np.str_(path)):
         given = kind(str(path)) if kind is Own else kind(path)
         assert (pixels(given) == SIX).all()
     with pytest.raises(ImageReadError, match=r"^Image, '.*gone\.png': the file does not exist"):
-        read_image(Own(str(tmp_path / "gone.png")))
+        read_image(Own(str(path.with_name("gone.png"))))
+
+
+# The same arrays each time; a busy machine is no finding.
+quick = settings(max_examples=40, derandomize=True, deadline=None, database=None)
+
+
+def _check(image):
+    """Return whether there is an image; if not, there must be an error that says why."""
+    try:
+        found = read_image(image, row=3)
+    except ImageReadError as error:
+        assert re.match(r"Image in row 3( \(array of .*\))?: .+", str(error))  # noqa: PT017
+        return False
+    assert found.mode == "RGB"
+    assert len(found.tobytes()) == 3 * found.width * found.height > 0
+    return True
+
+
+@quick
+@given(
+    arrays.arrays(
+        dtype=arrays.scalar_dtypes() | st.sampled_from(["u1", "u2", ">u2", "f2", "f4", "f8", "O"]),
+        shape=arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)
+        | st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3, 4])),
+    )
+)
+def test_any_array_is_an_image_or_refused(array):
+    _check(array)
+
+
+@quick
+@given(exif=st.binary(max_size=80), known=st.booleans())
+def test_any_metadata_leaves_an_image(exif, known):
+    image = Image.new("RGB", (3, 2))
+    image.info["exif"] = b"Exif\0\0" + (b"II*\0\x08\0\0\0" if known else b"") + exif
+    assert _check(image)
