@@ -1,7 +1,5 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from sklearn_memorability.experiments import table3
 from sklearn_memorability.experiments._results import ResultTable
@@ -82,18 +80,3 @@ def test_names_and_title_do_not_overlap():
     key, title = display.legend_, display.ax_._left_title
     assert not key.get_window_extent().overlaps(title.get_window_extent())
     assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
-
-
-@pytest.mark.parametrize(
-    ("table", "error", "message"),
-    [
-        ([], ValueError, "nothing to draw"),
-        ([{"paper": 0.5}], ValueError, "Row 0 has no name.*'paper'"),
-        ("table.csv", TypeError, "a ResultTable, a list of dicts or a DataFrame, got a str"),
-        ([("a", 0.5)], TypeError, "got a list"),
-    ],
-)
-def test_what_is_wrong_is_named_and_leaves_no_figure(table, error, message):
-    with pytest.raises(error, match=message):
-        TableDisplay.from_table(table)
-    assert plt.get_fignums() == []
