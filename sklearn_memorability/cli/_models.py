@@ -71,7 +71,7 @@ def _listed() -> dict[str, Any]:
         "name": "embedded",
         "fitted to": facts["n_samples"],
         "network": ", ".join(network["backbone"] for network in facts["image_networks"]),
-        "card": "docs/embedded_model.md",
+        "card": "docs/ready_models.md",
     }
     return {"networks": networks, "joint_spaces": spaces, "embedded_model": embedded}
 

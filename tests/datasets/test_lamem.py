@@ -34,9 +34,10 @@ def lamem(lamem_splits, tmp_path_factory):
     root = tmp_path_factory.mktemp("whole")
     (root / "images").mkdir()
     (root / "splits").symlink_to(lamem_splits, target_is_directory=True)
+    images = str(root / "images")
     for part in ("train", "val", "test"):
         for line in (lamem_splits / f"{part}_1.txt").read_text().splitlines():
-            (root / "images" / line.split()[0]).touch()
+            open(f"{images}/{line.split()[0]}", "x").close()  # quicker than Path.touch
     return root
 
 
@@ -103,10 +104,12 @@ def test_as_frames(folder):
     assert load_lamem(folder.parent, split=1).images[0] == folder / "images" / "a.jpg"
 
 
-@pytest.mark.parametrize("split", [0, 6, "each", True, 1.5, None])
-def test_unknown_splits_are_refused(folder, split):
-    with pytest.raises(ValueError, match=r"is unknown; choose one of \['all', 'mean', 1, 2, 3"):
-        load_lamem(folder, split=split)
+@pytest.mark.parametrize("split", [0, "each", True, 1.5, None])
+def test_unknown_splits_are_refused_before_anything_is_downloaded(web, folder, split):
+    for read in (load_lamem, fetch_lamem):
+        with pytest.raises(ValueError, match=r"is unknown; choose one of \['all', 'mean', 1, 2"):
+            read(folder, split=split) if read is load_lamem else read(split=split)
+    assert not web.requests
 
 
 def test_a_whole_split_can_be_used_where_others_are_missing(folder):
@@ -143,12 +146,6 @@ def test_what_is_wrong_with_a_split_is_named(folder, file, text, message):
     (folder / "splits" / file).write_text(text)
     with pytest.raises(ValueError, match=message):
         load_lamem(folder)
-
-
-def test_an_unknown_split_is_refused_before_anything_is_downloaded(web, tmp_path):
-    with pytest.raises(ValueError, match="split=9 is unknown"):
-        fetch_lamem(split=9, data_home=tmp_path)
-    assert not web.requests
 
 
 def test_the_real_splits_have_the_published_sizes_and_cross_nowhere(lamem):
