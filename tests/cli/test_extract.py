@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
+from sklearn_memorability.features import ImageFeatures
 
 ARGUMENTS = ["extract", "china.jpg", "gone.jpg", "flower.jpg"]
 
@@ -57,14 +57,6 @@ def test_a_npy_file_has_the_images_names_beside_it(run, folder, expected):
     assert done.code == 2
     assert "it exists; --force overwrites it" in done.err
     assert run(*ARGUMENTS, "-o", "features.npy", "--force").code == 1
-
-
-def test_a_joint_spaces_features_stand_behind_the_networks(run, folder, photographs):
-    assert run("extract", "china.jpg", "--embedding", "flickr8k", "-o", "both.npz").code == 0
-    with np.load("both.npz") as found:
-        assert found["names"][[0, 1280]].tolist() == ["cnn__0", "ic__0"]
-        expected = CaptionEmbedding(with_cnn=True).fit_transform(photographs[:1])
-        np.testing.assert_allclose(found["features"], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import polars
 import pytest
 from scipy.stats import spearmanr
 
-from sklearn_memorability.features import ImageFeatures
 from sklearn_memorability.inspection import class_proba, quantiles
 from sklearn_memorability.persistence import save
 from sklearn_memorability.pipelines import svr_regressor
@@ -130,18 +129,6 @@ def test_names_with_spaces_letters_of_any_script_and_dashes(run, model_file, fol
     assert [row["image"] for row in done.rows] == [*names[:2], "./-v.jpg", names[3]]
 
 
-def test_a_model_without_classes_gives_scores_alone(run, photographs, tmp_path):
-    paths = list(photographs)
-    svr = svr_regressor(ImageFeatures()).fit(paths, [0.6, 0.8])
-    save(svr, tmp_path / "svr.skops")
-    done = run("predict", *paths, "gone.jpg", "-m", tmp_path / "svr.skops")
-    assert done.code == 1
-    assert list(done.rows[0]) == ["image", "score", "error"]
-    found = [float(row["score"]) for row in done.rows[:2]]
-    np.testing.assert_allclose(found, svr.predict(paths), rtol=1e-5)
-    assert done.rows[2]["error"] == "the file does not exist."
-
-
 def test_a_model_that_is_not_there_or_takes_features_is_refused(run, folder):
     done = run("predict", "china.jpg", "-m", "gone.skops")
     assert done.code == 2
@@ -187,23 +174,6 @@ def test_a_models_figures_are_right(run, evaluated):
     assert max(map(len, lines)) <= 80
 
 
-# The small model predicts the same of three images.
-@pytest.mark.filterwarnings("always:The prediction is constant")
-def test_bad_images_and_warnings_are_told_in_a_line_each(run, evaluated, own_set, folder):
-    lines = (own_set / "scores.csv").read_text(encoding="utf-8").splitlines()[:5]
-    for line in lines[1:]:
-        name = line.split(",")[0]
-        shutil.copy(own_set / "images" / name, folder)
-    (folder / name).write_bytes(b"")
-    (folder / "few.csv").write_text("\n".join(lines), encoding="utf-8")
-    done = run(*evaluated[0], "--images", ".", "--scores", "few.csv")
-    assert done.code == 1
-    first, second = done.err.splitlines()
-    assert first == f"warning: {name}: the file is empty."
-    assert second.startswith("warning: The prediction is constant and orders nothing")
-    assert done.out.endswith("images    3  (1 failed)\n")
-
-
 def test_scores_outside_the_models_range_are_refused(run, evaluated, own_set, tmp_path):
     text = (own_set / "scores.csv").read_text(encoding="utf-8")
     (tmp_path / "high.csv").write_text(f"{text.rstrip().rpartition(',')[0]},1.5\n", "utf-8")
@@ -213,3 +183,12 @@ def test_scores_outside_the_models_range_are_refused(run, evaluated, own_set, tm
     assert "1.5 in row 24" in done.err
     assert "--score-range" in done.err
     assert run(*arguments, "--score-range", "0", "2").code == 0
+    # An image that can't be read is left out.
+    (tmp_path / "high.csv").write_text(f"{text.rstrip()}\ngone.jpg,x,0.5\n", "utf-8")
+    shutil.copytree(own_set / "images", tmp_path / "images")
+    (tmp_path / "images" / "gone.jpg").write_bytes(b"")
+    done = run(*arguments, "--images", tmp_path / "images")
+    assert done.code == 1
+    assert done.err.count("\n") == 1
+    assert done.err.endswith("gone.jpg: the file is empty.\n")
+    assert done.out.endswith("images    24  (1 failed)\n")

@@ -240,11 +240,9 @@ def test_a_damaged_archive_is_named_and_leaves_nothing(fetch, web, place, what):
 
 def test_a_damaged_zip_file_is_named(web, tmp_path):
     whole = _zip({"a.bin": CONTENT[:50_000]})
-    for content in (whole[:20_000], whole[:20_000] + bytes(100) + whole[20_100:], b"text"):
-        web.put(ISOLA, content)
-        with pytest.raises(ValueError, match=r"data.zip' can't be unpacked"):
-            fetch_isola(data_home=tmp_path)
-        (tmp_path / "memorability" / "isola" / "cvpr_memorability_data.zip").unlink()
+    web.put(ISOLA, whole[:20_000] + bytes(100) + whole[20_100:])
+    with pytest.raises(ValueError, match=r"data.zip' can't be unpacked"):
+        fetch_isola(data_home=tmp_path)
 
 
 def test_a_full_disk_is_foreseen(fetch, served, place, monkeypatch):

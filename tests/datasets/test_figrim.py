@@ -77,13 +77,6 @@ def test_single_experiments_have_their_own_counts(with_experiments, experiment, 
     assert corrected.score_range == (-1, 1)
 
 
-def test_images_in_a_folder_of_their_archives_name_are_found(folder):
-    (folder / "Targets").rename(folder / "inner")
-    (folder / "Targets").mkdir()
-    (folder / "inner").rename(folder / "Targets" / "Targets")
-    assert load_figrim(folder).images[0] == folder / "Targets" / "Targets" / "abbey" / "sun_a.jpg"
-
-
 def test_missing_files_tell_the_way_out(folder):
     with pytest.raises(NotADirectoryError, match=r"fetch_figrim\(\)"):
         load_figrim(folder / "nowhere")

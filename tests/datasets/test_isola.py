@@ -1,7 +1,5 @@
 import io
 import os
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -114,15 +112,6 @@ def test_an_interrupted_call_leaves_nothing_half_written(folder, monkeypatch):
             load_isola(folder)
     assert not (folder / "images").exists()
     assert len(load_isola(folder).images) == len(os.listdir(folder / "images")) == 3
-
-
-def test_two_processes_at_once_write_the_images_once(folder):
-    code = "import sys; from sklearn_memorability.datasets import load_isola as load\n"
-    command = [sys.executable, "-c", code + "load(sys.argv[1])", str(folder)]
-    processes = [subprocess.Popen(command) for _ in range(2)]
-    assert [process.wait(60) for process in processes] == [0, 0]
-    assert len(os.listdir(folder / "images")) == 3
-    assert not (folder / "images.part").exists()
 
 
 def test_missing_files_tell_the_way_out(folder, tmp_path):

@@ -64,11 +64,11 @@ def test_each_set_has_a_row_that_tells_how_it_is(isola):
     assert (table.rows[-1]["set"], table.rows[-1]["paper"]) == ("my set", None)
 
 
-def test_figures_are_those_by_hand(isola):
+def test_figures_are_those_by_hand(isola, tmp_path):
     rng = np.random.default_rng(0)
     hits = rng.binomial(60, np.clip(isola.target, 0.05, 0.95))
     isola.counts = {"hits": hits, "misses": 60 - hits}
-    table = table2(Lengths(), {"isola": isola}, n_resamples=300)
+    table = table2(Lengths(), {"isola": isola}, folder=tmp_path / "new", n_resamples=300)
     row = table.rows[0]
     lengths = np.array([len(name) for name in isola.images])
     by_hand = spearmanr(isola.target, lengths).statistic
@@ -81,6 +81,16 @@ def test_figures_are_those_by_hand(isola):
     # The ceiling comes from the set's own responses.
     assert 0.9 < row["spearman"] / row["of_ceiling"] < 1
     assert "Isola: Human consistency" in str(table)
+    with (tmp_path / "new" / "table2.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["set"] for row in rows] == [name for name, _, _ in PAPER_2]
+    assert float(rows[0]["spearman"]) == row["spearman"]
+    assert rows[0]["isola_hash"]
+    assert "| Borkin " in (tmp_path / "new" / "table2.md").read_text(encoding="utf-8")
+    # Interestingness has no squared error.
+    table = table3(Lengths(), {"flickr": isola}, n_resamples=0)
+    assert "mse" not in table.rows[1]
+    assert table.rows[1]["spearman"] == pytest.approx(by_hand)
 
 
 def test_sets_go_by_their_own_names_too(isola):
@@ -89,24 +99,6 @@ def test_sets_go_by_their_own_names_too(isola):
         table = compute(Lengths(), dict.fromkeys(keys, isola), n_resamples=0)
         found = {row["key"] for row in table.rows if "spearman" in row}
         assert found == set(keys.values())
-
-
-def test_interestingness_has_no_squared_error(isola):
-    table = table3(Lengths(), {"flickr": isola}, n_resamples=0)
-    assert "mse" not in table.rows[1]
-    assert "MSE" not in str(table)
-    assert table.rows[1]["spearman"] == pytest.approx(
-        spearmanr(isola.target, [len(name) for name in isola.images]).statistic
-    )
-
-
-def test_results_are_written(isola, tmp_path):
-    table2(Lengths(), {"isola": isola}, folder=tmp_path / "new", n_resamples=0)
-    with (tmp_path / "new" / "table2.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["set"] for row in rows] == [name for name, _, _ in PAPER_2]
-    assert rows[0]["isola_hash"]
-    assert "| Borkin " in (tmp_path / "new" / "table2.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

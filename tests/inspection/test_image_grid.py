@@ -94,17 +94,6 @@ def test_one_kind_of_score_is_enough(six):
     assert _caption(predicted) == "Top right: predicted score"
 
 
-def test_predictions_are_scaled_over_all_that_are_given(six):
-    # The lowest (.35) and the highest (.65) prediction are not among those drawn.
-    y_true = [0.9, 0.5, 0.1, 0.5, 0.5, 0.5]
-    display = ImageGridDisplay.from_predictions(six, y_true, Y_PRED, n_images=1, normalize=True)
-    # (.50 - .35) / .30 and (.45 - .35) / .30
-    assert display.y_pred[0] == pytest.approx([1 / 2])
-    assert display.y_pred[1] == pytest.approx([1 / 3])
-    assert _texts(display) == [[("0.90", "0.50")], [("0.10", "0.33")]]
-    assert " ".join(_caption(display).split()).endswith("predicted score, scaled to 0–1")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -140,7 +129,7 @@ def test_an_estimator_predicts_all_images_once(six):
     model, images = Model(), pd.Series(six)
     display = ImageGridDisplay.from_estimator(model, images, Y_TRUE, n_images=1, normalize=True)
     assert model.asked == 6
-    # (.40 - .35) / .30
+    # Scaled over all predictions: (.40 - .35) / .30
     assert _texts(display) == [[("0.90", "0.17")], [("0.10", "0.00")]]
     alone = ImageGridDisplay.from_estimator(model, six, n_images=1)
     assert _texts(alone) == [[(None, "0.65")], [(None, "0.35")]]

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -28,19 +27,3 @@ def test_raising_and_lowering_have_colours_of_their_own(values):
     assert display.map_.norm.vmax == 0.1
     assert display.map_.get_alpha().max() == 0.9
     assert display.colorbar_ is None
-
-
-def test_the_map_lies_on_its_image_upright(values):
-    top = np.zeros((30, 40), np.uint8)
-    top[:15] = 255
-    with plt.rc_context({"image.origin": "lower"}):
-        display = MapDisplay(top, values * 0).plot()
-        figure = display.figure_
-        figure.canvas.draw()
-    place = display.ax_.get_window_extent()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1]
-    x = round((place.x0 + place.x1) / 2)
-    upper, lower = (round(place.y0 + share * place.height) for share in (0.75, 0.25))
-    assert pixels[upper, x, :3].tolist() == [255, 255, 255]
-    assert pixels[lower, x, :3].tolist() == [0, 0, 0]
-    assert display.map_.get_extent() == display.image_.get_extent()

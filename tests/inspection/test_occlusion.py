@@ -61,13 +61,6 @@ def test_copies_are_predicted_in_batches_and_the_image_stays(image):
     assert image[6, 20].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 30), (700, 3)])
-def test_images_of_every_shape_are_covered(size):
-    result = occlusion_map(Values(), np.full(size, 255, dtype=np.uint8), fill=0, window=1, stride=1)
-    np.testing.assert_allclose(result.map, 1 / np.prod(size))
-    assert occlusion_map(Values(), np.zeros(size, dtype=np.uint8)).map.shape == size
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

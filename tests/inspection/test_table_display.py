@@ -70,13 +70,3 @@ def test_rows_that_are_missing_are_listed_with_the_reason():
     assert display.names_[0] == "MediaEval\nnot given"
     assert _ours(display) == []
     assert len(_papers(display)[0]) == 5
-
-
-def test_names_and_title_do_not_overlap():
-    rows = [{"set": f"{i} {LONG if i % 2 else 'short'}", "paper": -0.2} for i in range(8)]
-    display = TableDisplay.from_table(rows, title=LONG)
-    display.figure_.canvas.draw()
-    boxes = [label.get_window_extent() for label in display.ax_.get_yticklabels()]
-    key, title = display.legend_, display.ax_._left_title
-    assert not key.get_window_extent().overlaps(title.get_window_extent())
-    assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])

@@ -36,18 +36,6 @@ def test_each_figure_has_a_curve_and_the_best_epoch_a_mark():
     assert _legend(display) == ["training loss", "validation Spearman", "best epoch (2)"]
 
 
-def test_without_rows_held_out_there_is_a_loss_alone():
-    display = TrainingCurveDisplay({"mine": [{"train_loss": 1.0}]}).plot()
-    assert display.score_ax_ is None
-    assert display.best_epochs_ == {}
-    assert _legend(display) == ["training loss"]
-    # A validation loss goes with it.
-    epochs = [{"train_loss": 2.0, "valid_loss": 3.0}, {"train_loss": 1.0, "valid_loss": 2.0}]
-    display = TrainingCurveDisplay({"mine": epochs}).plot()
-    assert [line.axes for line in display.lines_] == [display.ax_] * 2
-    assert _legend(display) == ["training loss", "validation loss"]
-
-
 def test_a_model_is_read_through_every_wrapping(scores):
     search = RandomizedSearchCV(
         _model(early_stopping=True), {"model__n_classes": [3]}, n_iter=1, cv=2, scoring="r2"
