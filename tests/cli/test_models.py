@@ -17,7 +17,7 @@ def test_networks_spaces_and_the_model_are_listed_within_80_columns(run, monkeyp
     assert "\x1b" not in done.out
 
 
-def test_json_tells_where_weights_come_from(run):
+def test_json_tells_where_weights_come_from_and_how_to_get_what_is_missing(run, monkeypatch):
     document = json.loads(run("models", "--json").out)
     networks = {row["name"]: row for row in document["networks"]}
     assert networks["efficientnet_lite0"] == {
@@ -29,17 +29,11 @@ def test_json_tells_where_weights_come_from(run):
     assert networks["vgg16"]["weights"] == "downloaded at first use"
     (space,) = document["joint_spaces"]
     assert space == {"name": "flickr8k", "features": 1024, "network": "efficientnet_lite0"}
-
-
-def test_what_is_not_installed_says_how_to_get_it(run, monkeypatch):
+    shown = document["embedded_model"]
+    assert shown["fitted to"] == 946
+    assert shown["network"] == "efficientnet_lite0"
+    assert (ROOT / shown["card"]).is_file()
     monkeypatch.setitem(sys.modules, "timm", None)
     networks = {row["name"]: row for row in json.loads(run("models", "--json").out)["networks"]}
     assert networks["timm:NAME"]["weights"] == "pip install 'sklearn-memorability[timm]'"
     assert "[timm]" in run("models").out
-
-
-def test_the_embedded_models_facts_are_shown(run):
-    shown = json.loads(run("models", "--json").out)["embedded_model"]
-    assert shown["fitted to"] == 946
-    assert shown["network"] == "efficientnet_lite0"
-    assert (ROOT / shown["card"]).is_file()

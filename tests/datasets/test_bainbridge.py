@@ -49,16 +49,12 @@ def _write_xlsx(folder, rows):
     parts = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     links = "http://schemas.openxmlformats.org/package/2006/relationships"
     with zipfile.ZipFile(folder / "Memorability Scores/memorability-scores.xlsx", "w") as file:
-        file.writestr(
-            "_rels/.rels",
-            f'<Relationships xmlns="{links}"><Relationship Id="rId1" '
-            f'Type="{parts}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        )
-        file.writestr(
-            "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{links}"><Relationship Id="rId1" '
-            f'Type="{parts}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        )
+        for name, kind, target in (
+            ("_rels/.rels", "officeDocument", "xl/workbook.xml"),
+            ("xl/_rels/workbook.xml.rels", "worksheet", "worksheets/sheet1.xml"),
+        ):
+            link = f'<Relationship Id="rId1" Type="{parts}/{kind}" Target="{target}"/>'
+            file.writestr(name, f'<Relationships xmlns="{links}">{link}</Relationships>')
         file.writestr(
             "xl/workbook.xml",
             f'<workbook xmlns="{main}" xmlns:r="{parts}"><sheets>'
@@ -113,6 +109,10 @@ def test_the_spreadsheet_is_read(folder):
 def test_the_matrices_are_read_by_the_images_numbers(folder):
     _write_matlab(folder, COUNTS)
     _check(load_bainbridge(folder), folder)
+    corrected = load_bainbridge(folder, correction="difference")
+    assert corrected.target == pytest.approx([0.65, 0.2, 1.0])
+    assert corrected.score_range == (-1, 1)
+    assert corrected.ceiling is None
 
 
 def test_structures_are_read(folder, structs):
@@ -136,30 +136,10 @@ def test_rates_do_where_there_are_no_counts(folder):
     _check(load_bainbridge(folder), folder, with_counts=False)
 
 
-@pytest.mark.parametrize(
-    ("correction", "expected", "score_range"),
-    [
-        ("difference", [0.65, 0.2, 1.0], (-1, 1)),
-        ("balanced_accuracy", [0.825, 0.6, 1.0], (0, 1)),
-    ],
-)
-def test_scores_are_corrected_for_false_alarms(folder, correction, expected, score_range):
-    _write_matlab(folder, COUNTS)
-    faces = load_bainbridge(folder, correction=correction)
-    assert faces.target == pytest.approx(expected)
-    assert faces.score_range == score_range
-    assert faces.ceiling is None
-
-
-def test_the_spreadsheet_stands_in_for_matrices_that_are_not_understood(folder):
+def test_the_spreadsheet_stands_in_for_matrices_or_names_that_are_not_there(folder):
     _write_matlab(folder, {"scores": np.zeros((3, 4))})
     with pytest.raises(ValueError, match=r"memorability-scores\.mat' has neither hits.*\.xlsx'"):
         load_bainbridge(folder)
-    _write_xlsx(folder, [HEADER, *ROWS])
-    _check(load_bainbridge(folder), folder)
-
-
-def test_the_spreadsheet_stands_in_for_missing_names(folder):
     _write_matlab(folder, COUNTS)
     (folder / "Memorability Scores/target-filenames.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"no file.*target-filenames\.txt.*bainbridge"):
@@ -205,21 +185,10 @@ def test_spreadsheets_that_are_none_are_refused(folder):
         _write_xlsx(folder, rows)
         with pytest.raises(ValueError, match=r"scores\.xlsx' lacks the columns.*bainbridge"):
             load_bainbridge(folder)
-
-
-def test_bad_cells_are_named(folder):
-    rows = [list(row) for row in ROWS]
-    rows[1][2] = "many"
-    _write_xlsx(folder, [HEADER, *rows])
-    with pytest.raises(ValueError, match="'hits' has scores that are no numbers: 'many' in row 2"):
-        load_bainbridge(folder)
-    rows[1][2] = 20.5
-    _write_xlsx(folder, [HEADER, *rows])
-    with pytest.raises(ValueError, match=r"'hits' has counts that are no whole.*20\.5 in row 2"):
-        load_bainbridge(folder)
-    _write_xlsx(folder, [["Filename", *HEADER[6:]], ["a.jpg", 1.5, 0.1]])
-    with pytest.raises(ValueError, match=r"'Hit Rate \(HR\)' has scores outside.*1\.5 in row 1"):
-        load_bainbridge(folder)
+    for cell, message in (("many", "scores that are no numbers: 'many'"), (20.5, "counts that")):
+        _write_xlsx(folder, [HEADER, ROWS[0], [*ROWS[1][:2], cell, *ROWS[1][3:]], ROWS[2]])
+        with pytest.raises(ValueError, match=f"'hits' has {message}.* in row 2"):
+            load_bainbridge(folder)
 
 
 def test_matlab_files_that_are_none_are_refused(folder):

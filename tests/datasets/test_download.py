@@ -1,7 +1,6 @@
 """Downloads of the open sets: broken off, changed, damaged, hostile, killed, on a full disk."""
 
 import errno
-import gzip
 import io
 import os
 import shutil
@@ -82,23 +81,25 @@ def _run(tmp_path):
     return subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
 
 
-def test_a_set_is_downloaded_once(fetch, served, web, place):
-    assert _is_whole(fetch(), place)
+def test_a_set_is_downloaded_once_into_scikit_learns_data_home(fetch, web, place, monkeypatch):
+    web.put(LAMEM, ARCHIVE, tells_length=False)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(place.parents[1]))
+    assert _is_whole(fetch(data_home=None), place)
     fetch()
     fetch(download_if_missing=False)
     assert len(web.requests) == 1
+    # An archive that was put there by hand is unpacked.
+    shutil.rmtree(place / "lamem")
+    (place / "lamem.tar.gz").write_bytes(ARCHIVE)
+    assert _is_whole(fetch(download_if_missing=False), place)
+    assert len(web.requests) == 1
 
 
-def test_sets_are_kept_in_scikit_learns_data_home(served, tmp_path, monkeypatch):
-    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "home"))
-    image = fetch_lamem(split=1).images[0]
-    assert image.is_relative_to(tmp_path / "home" / "memorability" / "lamem")
-
-
-def test_a_broken_connection_is_resumed(fetch, served, web, place):
-    served.faults = [("break", BREAK)]
+def test_a_broken_connection_is_resumed_after_a_redirect_too(fetch, web, place):
+    web.redirect(LAMEM, "http://example.org/moved")
+    web.put("http://example.org/moved", ARCHIVE, faults=[("break", BREAK)])
     assert _is_whole(fetch(), place)
-    first, second = web.requests
+    first, second = web.asked("http://example.org/moved")
     assert "Range" not in first["headers"]
     assert second["headers"]["Range"] == f"bytes={BREAK}-"
     assert second["headers"]["If-Range"] == '"1"'
@@ -121,71 +122,31 @@ def test_without_ranges_or_a_sure_version_the_download_starts_anew(fetch, web, p
     assert web.requests[1]["bytes"] == len(ARCHIVE)
 
 
-class Agreeable(str):
-    """A version that equals all others, as a faulty server may take it."""
-
-    def __eq__(self, other):
-        return True
-
-    __hash__ = str.__hash__
-
-
-@pytest.mark.parametrize("etag", ['"2"', Agreeable('"2"')])
-def test_a_file_that_changed_meanwhile_is_downloaded_whole(fetch, web, place, etag):
-    web.put(LAMEM, ARCHIVE[::-1], faults=[("break", BREAK)])
+@pytest.mark.parametrize("part", [ARCHIVE[::-1][:BREAK], ARCHIVE + b"more"])
+def test_a_part_of_another_version_or_too_long_is_downloaded_anew(fetch, web, place, part):
+    web.put(LAMEM, ARCHIVE, faults=[("break", BREAK)])
     with pytest.raises(OSError, match="could not be downloaded"):
         fetch(n_retries=0)
-    web.put(LAMEM, ARCHIVE, etag=etag)
+    (place / "lamem.tar.gz.part").write_bytes(part)
+    web.put(LAMEM, ARCHIVE, etag='"2"' if len(part) == BREAK else '"1"')
     assert _is_whole(fetch(), place)
-
-
-@pytest.mark.parametrize(("more", "n_bytes"), [(b"", 0), (b"more", len(ARCHIVE))])
-def test_a_part_that_is_whole_is_taken_and_one_that_is_longer_is_not(
-    fetch, served, web, place, more, n_bytes
-):
-    served.faults = [("break", BREAK)]
-    with pytest.raises(OSError, match="could not be downloaded"):
-        fetch(n_retries=0)
-    (place / "lamem.tar.gz.part").write_bytes(ARCHIVE + more)
-    assert _is_whole(fetch(), place)
-    assert sum(request["bytes"] for request in web.requests[1:]) == n_bytes
-
-
-def test_a_part_of_unknown_version_is_thrown_away(fetch, served, place):
-    place.mkdir(parents=True)
-    (place / "lamem.tar.gz.part").write_bytes(b"something else")
-    assert _is_whole(fetch(), place)
+    assert sum(request["bytes"] for request in web.requests[1:]) == len(ARCHIVE)
 
 
 def test_passing_troubles_are_tried_again(fetch, served, web, place):
     served.faults = [503, ("break", 0), 500, *[("break", 300_000)] * 9]
     assert _is_whole(fetch(n_retries=1), place)
     assert len(web.requests) == 13
-
-
-def test_lasting_trouble_ends_after_the_retries(fetch, served, web):
+    shutil.rmtree(place)
     served.faults = [503] * 10
     with pytest.raises(OSError, match="503"):
         fetch(n_retries=2)
-    assert len(web.requests) == 3
-
-
-def test_a_file_that_is_gone_is_not_asked_for_again(fetch, web, place):
+    assert len(web.requests) == 16
+    # A file that is gone is not asked for again.
+    web.files.clear()
     with pytest.raises(OSError, match=rf"from {LAMEM} .*404.*put the file at '{place}"):
         fetch()
-    assert len(web.requests) == 1
-
-
-def test_redirects_are_followed_and_resumed(fetch, web, place):
-    web.redirect(LAMEM, "http://example.org/moved")
-    web.put("http://example.org/moved", ARCHIVE, faults=[("break", BREAK)])
-    assert _is_whole(fetch(), place)
-    assert web.asked("http://example.org/moved")[1]["bytes"] == len(ARCHIVE) - BREAK
-
-
-def test_a_server_may_tell_no_length(fetch, web, place):
-    web.put(LAMEM, ARCHIVE, tells_length=False)
-    assert _is_whole(fetch(), place)
+    assert len(web.requests) == 17
 
 
 def test_missing_files_and_where_to_get_them_are_named(fetch, web, tmp_path, place):
@@ -193,13 +154,6 @@ def test_missing_files_and_where_to_get_them_are_named(fetch, web, tmp_path, pla
         fetch(download_if_missing=False)
     with pytest.raises(OSError, match=r"data.csv from https://osf.io/kvghu; MemCat.zip from"):
         fetch_memcat(data_home=tmp_path, download_if_missing=False)
-    assert not web.requests
-
-
-def test_an_archive_put_there_by_hand_is_unpacked(fetch, web, place):
-    place.mkdir(parents=True)
-    (place / "lamem.tar.gz").write_bytes(ARCHIVE)
-    assert _is_whole(fetch(download_if_missing=False), place)
     assert not web.requests
 
 
@@ -214,14 +168,11 @@ def test_a_file_with_another_hash_is_refused_and_removed(web, tmp_path):
     )
     with pytest.raises(ValueError, match="memcat_image_data.csv.*does not match"):
         fetch_memcat(data_home=tmp_path)
-    for name in ("figrim", "memcat"):
-        assert os.listdir(tmp_path / "memorability" / name) == []
-
-
-def test_a_file_that_the_open_science_framework_has_not_is_named(web, tmp_path):
     web.put_on_osf("kvghu", {"other.csv": b""}, folder="data")
     with pytest.raises(FileNotFoundError, match="osf.io/kvghu has no file 'memcat_image_data.csv'"):
         fetch_memcat(data_home=tmp_path)
+    for name in ("figrim", "memcat"):
+        assert os.listdir(tmp_path / "memorability" / name) == []
 
 
 def test_without_pooch_the_extra_is_named(fetch, served, monkeypatch):
@@ -246,9 +197,7 @@ def _special(name, kind, target=""):
         "../out.txt",
         "a/../../../out.txt",
         _special("link", tarfile.SYMTYPE, "/etc/passwd"),
-        _special("link", tarfile.SYMTYPE, "a.txt"),
         _special("link", tarfile.LNKTYPE, "a.txt"),
-        _special("device", tarfile.CHRTYPE),
         _special("pipe", tarfile.FIFOTYPE),
     ],
 )
@@ -271,12 +220,10 @@ def test_a_zip_file_can_not_leave_its_folder(web, tmp_path, name):
 
 DAMAGED = {
     "cut off": ARCHIVE[:1_000_000],
-    "without its end": ARCHIVE[:-100],
     "with another checksum": ARCHIVE[:-8] + bytes(8),
     "with a damaged member": ARCHIVE[:2000] + bytes(100) + ARCHIVE[2100:],
     "no archive": b"<html>Not found</html>" * 100,
     "empty": b"",
-    "a cut tape": gzip.compress(gzip.decompress(ARCHIVE)[:100]),
 }
 
 
@@ -293,11 +240,9 @@ def test_a_damaged_archive_is_named_and_leaves_nothing(fetch, web, place, what):
 
 def test_a_damaged_zip_file_is_named(web, tmp_path):
     whole = _zip({"a.bin": CONTENT[:50_000]})
-    for content in (whole[:20_000], whole[:20_000] + bytes(100) + whole[20_100:], b"text"):
-        web.put(ISOLA, content)
-        with pytest.raises(ValueError, match=r"data.zip' can't be unpacked"):
-            fetch_isola(data_home=tmp_path)
-        (tmp_path / "memorability" / "isola" / "cvpr_memorability_data.zip").unlink()
+    web.put(ISOLA, whole[:20_000] + bytes(100) + whole[20_100:])
+    with pytest.raises(ValueError, match=r"data.zip' can't be unpacked"):
+        fetch_isola(data_home=tmp_path)
 
 
 def test_a_full_disk_is_foreseen(fetch, served, place, monkeypatch):
@@ -354,14 +299,14 @@ def test_after_a_killed_download_the_next_call_completes_it(
 def test_after_a_killed_unpacking_the_next_call_completes_it(
     fetch, web, tmp_path, place, wait_until
 ):
-    names = [*(f"{i:04d}.jpg" for i in range(2000)), "a.jpg", "b.jpg", "c.jpg"]
+    names = [*(f"{i:04d}.jpg" for i in range(1000)), "a.jpg", "b.jpg", "c.jpg"]
     web.put(LAMEM, _lamem(dict.fromkeys(names, b"x")))
     process = _run(tmp_path)
     wait_until(lambda: (place / "lamem.unpacking/lamem/images/0010.jpg").exists())
     process.kill()
     process.wait()
     assert not (place / "lamem").exists()
-    assert len(os.listdir(fetch().images[0].parent)) == 2003
+    assert len(os.listdir(fetch().images[0].parent)) == 1003
     assert len(web.requests) == 1
 
 

@@ -75,27 +75,17 @@ def test_without_a_table_all_images_are_listed(folder):
             "more than once: './a.png' in rows 1 and 3",
         ),
         ("image,score\na.png,.5\nb.png,1.5\n", ValueError, r"outside.*\(0, 1\): 1.5 in row 2"),
-        ("image,score\na.png,-0.1\n", ValueError, "outside.*-0.1 in row 1"),
         ("image,score\na.png,\nb.png,x\n", ValueError, "no numbers: '' in row 1, 'x' in row 2"),
-        ("image,score\na.png,nan\n", ValueError, "no numbers: 'nan' in row 1"),
         ("image,score\na.png,0.5,7\n", ValueError, "without exactly 2 columns: row 1"),
         ("image,score,score\na.png,0.5,7\n", ValueError, "same name: 'score'"),
         ("image,score\n", ValueError, "no rows"),
-        ("", ValueError, "no rows"),
         ('image,score\n"a.png,0.5\n', ValueError, "can't be read as a table"),
         ("image,score\n../scores.csv,0.5\n", ValueError, "outside the folder"),
-        ("image,score\n/etc/passwd,0.5\n", ValueError, "outside the folder"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_named(folder, text, error, message):
     with pytest.raises(error, match=message):
         load_image_folder(folder, _table(folder, text))
-
-
-def test_long_lists_of_errors_are_cut(folder):
-    rows = "".join(f"no{i}.png,.5\n" for i in range(100))
-    with pytest.raises(FileNotFoundError, match="'no4.png' in row 5 and 95 more"):
-        load_image_folder(folder, _table(folder, "image,score\n" + rows))
 
 
 def test_missing_folder_table_and_images(folder, tmp_path):
@@ -108,10 +98,10 @@ def test_missing_folder_table_and_images(folder, tmp_path):
         load_image_folder(tmp_path / "bare")
     with pytest.raises(ValueError, match="no rows"):
         load_image_folder(folder, {"image": [], "score": []})
-
-
-def test_a_table_that_is_not_text_is_refused(folder):
-    path = folder.parent / "scores.csv"
-    path.write_bytes(b"\x89PNG\xff\xfe")
+    (tmp_path / "scores.csv").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(ValueError, match="can't be read as a table"):
-        load_image_folder(folder, path)
+        load_image_folder(folder, tmp_path / "scores.csv")
+    # A long list of errors is cut.
+    table = {"image": [f"no{i}.png" for i in range(100)], "score": [0.5] * 100}
+    with pytest.raises(FileNotFoundError, match="'no4.png' in row 5 and 95 more"):
+        load_image_folder(folder, table)

@@ -34,23 +34,13 @@ def test_the_images_are_read_with_their_hit_rates(folder):
     assert memcat.consistency == 0.78
     assert memcat.score_range == (0, 1)
     assert "PeerJ" in memcat.DESCR
-
-
-@pytest.mark.parametrize(
-    ("correction", "expected", "score_range"),
-    [
-        ("difference", [0.7, 0.4, -0.1], (-1, 1)),
-        ("balanced_accuracy", [0.85, 0.7, 0.45], (0, 1)),
-    ],
-)
-def test_the_authors_correction_is_taken(folder, correction, expected, score_range):
-    memcat = load_memcat(folder, correction=correction)
-    assert np.allclose(memcat.target, expected)
-    assert memcat.score_range == score_range
-
-
-def test_groups_can_be_the_categories(folder):
-    assert load_memcat(folder, group_by="category").groups.tolist() == ["animal", "animal", "food"]
+    # The authors' own correction is taken.
+    corrected = load_memcat(folder, correction="difference", group_by="category")
+    assert np.allclose(corrected.target, [0.7, 0.4, -0.1])
+    assert corrected.score_range == (-1, 1)
+    assert corrected.groups.tolist() == ["animal", "animal", "food"]
+    (folder / "memcat_image_data.csv").write_text(TABLE.replace("n_resp", "other"))
+    assert load_memcat(folder).weights is None
 
 
 @pytest.mark.parametrize("place", ["MemCat/MemCat", "MemCat_images/MemCat", "images"])
@@ -61,11 +51,6 @@ def test_the_other_places_of_the_images_are_found(folder, place):
     (folder / "MemCat_data").mkdir()
     (folder / "memcat_image_data.csv").rename(folder / "MemCat_data" / "memcat_image_data.csv")
     assert load_memcat(folder).images[0] == folder / place / NAMES[0]
-
-
-def test_a_table_without_numbers_of_responses_has_no_weights(folder):
-    (folder / "memcat_image_data.csv").write_text(TABLE.replace("n_resp", "other"))
-    assert load_memcat(folder).weights is None
 
 
 def test_missing_files_tell_the_way_out(folder):

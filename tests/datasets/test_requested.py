@@ -72,15 +72,11 @@ def test_scores_of_objects_become_one_score_an_image(fill, objects, expected):
         "2 images are here; the paper has 850."
     )
     assert "PASCAL-S" in dubey.DESCR
-
-
-def test_the_most_memorable_object_counts_by_default(fill):
-    folder = fill(["1.jpg", "2.jpg"], OBJECTS)
+    # The most memorable object counts by default.
     assert load_dubey(folder, return_X_y=True)[1].tolist() == [0.9, 0.7]
     with pytest.raises(ValueError, match=r"objects='min' is unknown.*\['max', 'mean'\]"):
         load_dubey(folder, objects="min")
-    with (folder / "scores.csv").open("a") as table:
-        table.write("2.jpg,man,0.5\n")
+    (folder / "scores.csv").write_text(OBJECTS + "2.jpg,man,0.5\n")
     with pytest.raises(ValueError, match=r"objects more than once: 'man' of '2\.jpg' in row 6"):
         load_dubey(folder)
 
@@ -108,13 +104,6 @@ def test_ratings_of_iaps_images_keep_their_scale(fill):
     assert libkuman.frame["memorability"].tolist() == [4.25, 1.5]
     assert libkuman.score_range == (1, 9)
     assert "not of what they remember" in libkuman.rule
-
-
-def test_the_rule_is_empty_where_the_set_is_the_papers(fill):
-    numbers = range(1001, 1151)
-    rows = "".join(f"{number},0.5\n" for number in numbers)
-    folder = fill([f"{number}.jpg" for number in numbers], "image,score\n" + rows)
-    assert load_cohendet(folder).rule == ""
 
 
 @pytest.mark.parametrize(

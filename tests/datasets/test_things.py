@@ -1,6 +1,5 @@
+import base64
 import csv
-import struct
-import zlib
 
 import numpy as np
 import pandas as pd
@@ -70,15 +69,11 @@ def test_as_in_scikit_learn(load):
     assert np.array_equal(target, y)
 
 
-def test_photograph_scores_are_those_of_the_source(things_images):
+def test_photograph_scores_and_features_are_those_of_the_source(things_images):
     photographs = load_things_photographs()
     with (things_images / "scores.csv").open(newline="", encoding="utf-8") as file:
         published = {r["image_name"]: float(r["memorability"]) for r in csv.DictReader(file)}
     assert dict(zip(photographs.image_names, photographs.target, strict=True)) == published
-
-
-def test_photograph_features_are_those_that_image_features_computes(things_images):
-    photographs = load_things_photographs()
     rows = [0, 300, 945]
     paths = [things_images / "images" / photographs.image_names[i] for i in rows]
     computed = ImageFeatures("efficientnet_lite0").fit_transform(paths)
@@ -132,69 +127,40 @@ def test_missing_files_tell_where_the_password_and_the_terms_are(folder):
         (",cr", ",score", "no column 'cr'"),
         ("0.75", "7.5", "cr.*7.5 in row 1"),
         ("0.75", "many", "cr.*'many' in row 1"),
+        ("0.75", "", "has no scores"),
     ],
 )
 def test_other_tables_are_refused(folder, old, new, message):
-    (folder / "THINGS_Memorability_Scores.csv").write_text(TABLE.replace(old, new))
+    table = TABLE if new else TABLE.replace("-0.05", "nan")
+    (folder / "THINGS_Memorability_Scores.csv").write_text(table.replace(old, new))
     with pytest.raises(ValueError, match=message):
         load_things(folder)
 
 
-def test_a_table_without_any_scores_is_refused(folder):
-    rows = TABLE.replace("0.75", "NA").replace("-0.05", "nan")
-    (folder / "THINGS_Memorability_Scores.csv").write_text(rows)
-    with pytest.raises(ValueError, match="has no scores"):
-        load_things(folder)
-
-
-def _encrypted_zip(files, password):
-    """Write a zip file as the older of the two ways of encryption has it (APPNOTE 6.1)."""
-
-    def update(keys, byte):
-        crc = (zlib.crc32(bytes([byte]), keys[0] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF) & 0xFFFFFFFF
-        keys[0] = crc
-        keys[1] = ((keys[1] + (crc & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
-        high = keys[1] >> 24
-        keys[2] = (zlib.crc32(bytes([high]), keys[2] ^ 0xFFFFFFFF) ^ 0xFFFFFFFF) & 0xFFFFFFFF
-
-    def encrypt(data):
-        keys = [0x12345678, 0x23456789, 0x34567890]
-        for byte in password.encode():
-            update(keys, byte)
-        encrypted = bytearray()
-        for byte in data:
-            mask = (keys[2] | 2) & 0xFFFF
-            encrypted.append(byte ^ (((mask * (mask ^ 1)) >> 8) & 0xFF))
-            update(keys, byte)
-        return bytes(encrypted)
-
-    body, directory = b"", b""
-    for name, content in files.items():
-        crc = zlib.crc32(content)
-        data = encrypt(bytes(11) + bytes([crc >> 24]) + content)
-        raw = name.encode()
-        common = struct.pack(
-            "<HHHHHIIIHH", 20, 1, 0, 0, 0x21, crc, len(data), len(content), len(raw), 0
-        )
-        directory += b"PK\1\2" + struct.pack("<H", 20) + common
-        directory += struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + raw
-        body += b"PK\3\4" + common + raw + data
-    end = struct.pack("<HHHHIIH", 0, 0, len(files), len(files), len(directory), len(body), 0)
-    return body + directory + b"PK\5\6" + end
+# Made by Info-ZIP: zip -X -D -P agreed -r t.zip object_images; each file holds b"image".
+ENCRYPTED = base64.b85decode(
+    "P)h>@3IGWJ004D#d|h7zJ;f0K000F5001KZ003`dYGq?|UukV&XJvCQVPaupb#pIaVqs%-b6+qqVlHZMXI_^XKaV"
+    "+t6H(PNQ(D2*Q>{=-2MAvTJ;f0K000F5002-+0|W{H2><{9b##1PUj#kH5dZ)H1poj5BLDyZZ(?d?V{~6>ZDD6+b"
+    "1z|HVPkc3FJWR~V|8<1Ffwy4YH(*`9~EVs*ZB9F6a8Yi4%2NiP)i30Uj#kH5dZ)H1poj5P)h>@3IGWJ004D#d|h7"
+    "zJ;f0K000F5001EX003`dYGq?|UukV&XJvCQdSzmAVJ~`RVsc?$Ffn2-YH(+k_rK_#)lURtn{Ex*)W~V{P)i30Uj"
+    "#kH5dZ)H1poj5P)h*<9s>#h2><{9b##1PUj#kH5dZ)H1poj5BLDyZ000000RR91q=5hc003`dYGq?|UukV&XJvCQ"
+    "VPaupb#pIaVqs%-b6+qqVlHZMXHZK40v-bj00{s90CjYHU0(z}#Ss7i00jU503!eZ00000009610HlFp0001QVrp"
+    "e$bYE$0VP|D?FJWR~V|8;cVPaupb#q@ZGIK6!aA#0U0RkQa3IGWJ004D#d|h7zJ;f0K000F5001EX00000000310"
+    "05+c!~g&QZ(?d?V{~6>ZDD6+b1!;jVsc?GdSzmAVP7yYVlHZMXHZK81^@s600RI60Pz3-03-nb0000"
+)
 
 
 @pytest.fixture
-def on_osf(web, jpeg):
-    archive = _encrypted_zip({f"object_images/{name}": jpeg for name in NAMES}, "agreed")
+def on_osf(web):
     web.put_on_osf("5a7z6", {"THINGS_Memorability_Scores.csv": TABLE.encode()})
-    web.put_on_osf("jum2f", {"password_images.txt": b"terms", "images_THINGS.zip": archive})
+    web.put_on_osf("jum2f", {"password_images.txt": b"terms", "images_THINGS.zip": ENCRYPTED})
     return web
 
 
-def test_it_is_downloaded_unpacked_with_the_password_and_read(on_osf, folder, jpeg, tmp_path):
+def test_it_is_downloaded_unpacked_with_the_password_and_read(on_osf, folder, tmp_path):
     fetched = fetch_things(password="agreed", data_home=tmp_path / "home")
     assert np.array_equal(fetched.target, load_things(folder).target)
-    assert fetched.images[0].read_bytes() == jpeg
+    assert fetched.images[0].read_bytes() == b"image"
     n_requests = len(on_osf.requests)
     again = fetch_things(data_home=tmp_path / "home", download_if_missing=False)
     assert again.images == fetched.images
@@ -202,13 +168,10 @@ def test_it_is_downloaded_unpacked_with_the_password_and_read(on_osf, folder, jp
     assert len(on_osf.requests) == n_requests
 
 
-def test_the_password_is_asked_for_before_the_photographs_are_downloaded(on_osf, tmp_path):
+def test_a_password_is_asked_for_and_a_wrong_one_costs_no_second_download(on_osf, tmp_path):
     with pytest.raises(ValueError, match=r"need password=.*password_images\.txt"):
         fetch_things(data_home=tmp_path)
     assert not on_osf.asked(ARCHIVE)
-
-
-def test_a_wrong_password_costs_no_second_download(on_osf, tmp_path):
     with pytest.raises(ValueError, match="password"):
         fetch_things(password="guessed", data_home=tmp_path)
     assert len(fetch_things(password="agreed", data_home=tmp_path).images) == 2

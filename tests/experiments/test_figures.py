@@ -29,19 +29,9 @@ def test_figure_3_shows_the_most_and_the_least_memorable_test_images(data, table
     np.testing.assert_allclose(display.y_pred, [[1, 8 / 9], [0, 1 / 9]])
     plain = figure3(data, table, fold=2, n_images=2, normalize=False)
     np.testing.assert_allclose(plain.y_pred[0][0], 0.9)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"row": "ic-svr"}, "ic-svr"),
-        ({"fold": 3}, "folds 1 to 2"),
-        ({"fold": 0}, "folds 1 to 2"),
-    ],
-)
-def test_figure_3_says_what_there_is(data, table, settings, message):
-    with pytest.raises(ValueError, match=message):
-        figure3(data, table, **settings)
+    for settings, message in (({"row": "ic-svr"}, "ic-svr"), ({"fold": 3}, "folds 1 to 2")):
+        with pytest.raises(ValueError, match=message):
+            figure3(data, table, **settings)
 
 
 def test_figure_4_has_a_line_for_each_set_that_is_there(data):

@@ -50,6 +50,9 @@ def test_csv_has_every_column_and_what_it_was_made_with(table, tmp_path):
     assert rows[2]["note"] == "n"
     assert rows[0]["scikit-learn"] == sklearn.__version__
     assert rows[0]["seed"] == "0"
+    frame = table.to_frame()
+    assert frame.loc[0, "spearman"] == 0.64321
+    assert list(frame["model"]) == ["A | B", "C", "D"]
 
 
 def test_markdown_has_the_notes_and_what_it_was_made_with(table, tmp_path):
@@ -58,9 +61,3 @@ def test_markdown_has_the_notes_and_what_it_was_made_with(table, tmp_path):
     assert text.startswith("# Title\n\n| model ")
     assert "- First note." in text
     assert f"- scikit-learn: `{sklearn.__version__}`" in text
-
-
-def test_a_frame_has_every_column(table):
-    frame = table.to_frame()
-    assert frame.loc[0, "spearman"] == 0.64321
-    assert list(frame["model"]) == ["A | B", "C", "D"]

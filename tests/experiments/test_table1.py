@@ -17,6 +17,7 @@ from sklearn.utils import Bunch
 
 from sklearn_memorability.experiments import table1
 from sklearn_memorability.metrics import spearman_scorer
+from sklearn_memorability.pipelines import mlp_regressor
 
 # Squalli-Houssaini et al. (2018), Table 1, read from the paper.
 PAPER = [
@@ -40,10 +41,9 @@ class Recorder(RegressorMixin, BaseEstimator):
         self.alpha = alpha
 
     def fit(self, X, y):
-        if len(type(self).fits) == type(self).fails_at:
+        if len(self.fits) == self.fails_at:
             raise KeyboardInterrupt
-        type(self).fits.append(list(X))
-        self.fitted_ = True
+        self.fits.append(list(X))
         return self
 
     def predict(self, X):
@@ -97,7 +97,6 @@ def test_the_rows_are_the_papers_in_its_order_with_its_figures(data):
     assert [row["key"] for row in computed] == [row["key"] for row in table.rows[:6]]
     # MemNet is another system: a published constant, and marked as one.
     assert "published constant" in str(table)
-    assert "0.72" in str(table)
     assert "optimistic" in str(table)
 
 
@@ -123,8 +122,6 @@ def test_the_branches_are_the_two_kinds_of_features(data):
     # The same features in both branches or in one are different models.
     both = table1(data, cnn=data.cnn, ic=data.ic, rows=["cnn+ic-mlp4"], n_resamples=0)
     predicted = both.predictions["cnn+ic-mlp4"][0][1]
-    from sklearn_memorability.pipelines import mlp_regressor
-
     train, test = data.cv[0]
     X = np.hstack([data.cnn, data.ic])
     model = mlp_regressor(branches=(5, 2), random_state=0, score_range=(0.0, 1.0))
@@ -152,7 +149,8 @@ def test_an_image_with_several_rows_goes_through_the_network_once(data):
         target=np.concatenate([data.target, data.target[::-1]]),
         cv=[data.cv[0], (data.cv[1][0] + 60, data.cv[1][1] + 60)],
     )
-    table = table1(twice, cnn=CountingFeatures(), rows=["cnn-svr"], n_resamples=0)
+    with parallel_config("threading"):  # fits side by side give the same
+        table = table1(twice, cnn=CountingFeatures(), rows=["cnn-svr"], n_resamples=0, n_jobs=2)
     assert sorted(CountingFeatures.seen) == sorted(data.images)
     X = CountingFeatures().transform(data.images)
     train, test = data.cv[1]
@@ -161,20 +159,10 @@ def test_an_image_with_several_rows_goes_through_the_network_once(data):
     np.testing.assert_allclose(table.predictions["cnn-svr"][1][1], by_hand, atol=1e-6)
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(data, recorder, tmp_path):
-    recorder.fails_at = 1
-    with pytest.raises(KeyboardInterrupt):
-        table1(data, rows=[], extra={"mine": recorder()}, folder=tmp_path)
-    recorder.fails_at = None
-    table = table1(data, rows=[], extra={"mine": recorder()}, folder=tmp_path)
-    assert [len(fit) for fit in recorder.fits] == [30, 30]
-    whole = table1(data, rows=[], extra={"mine": recorder()})
-    assert table.rows == whole.rows
-    assert len(recorder.fits) == 4
-
-
 @pytest.mark.parametrize("change", ["nothing", "target", "fold", "estimator", "image", "file"])
-def test_what_was_kept_is_used_for_the_same_run_only(data, tmp_path, recorder, change):
+def test_an_interrupted_run_goes_on_and_what_was_kept_serves_the_same_run_only(
+    data, tmp_path, recorder, change
+):
     paths = [tmp_path / name for name in data.images]
     for path in paths:
         path.write_text("an image")
@@ -184,7 +172,11 @@ def test_what_was_kept_is_used_for_the_same_run_only(data, tmp_path, recorder, c
         table1(data, rows=[], extra={"mine": model}, folder=tmp_path / "kept", n_resamples=0)
         return len(recorder.fits)
 
-    assert run(recorder()) == 2
+    recorder.fails_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        run(recorder())
+    recorder.fails_at = None
+    assert run(recorder()) == 2  # the fold that was done is not fitted again
     if change == "target":
         data.target = data.target[::-1].copy()
     elif change == "fold":
@@ -205,15 +197,6 @@ def test_nested_rows_are_kept_and_a_damaged_file_is_computed_again(data, tmp_pat
     kept[0].write_bytes(kept[0].read_bytes()[:100])
     assert table1(data, folder=tmp_path, **settings).rows == first.rows
     assert sorted((tmp_path / "predictions").iterdir()) == kept
-
-
-def test_features_of_transformers_are_kept_in_the_folder(tmp_path, photographs):
-    from sklearn_memorability.features import FeatureCache, ImageFeatures
-
-    folds = [([0, 1, 2], [3, 4])]
-    data = Bunch(images=[*photographs] * 3, target=np.linspace(0.1, 0.9, 6), cv=folds)
-    table1(data, cnn=ImageFeatures(), rows=["cnn-svr"], folder=tmp_path, n_resamples=0)
-    assert len(FeatureCache(tmp_path / "features.sqlite")) == 2
 
 
 def test_nested_folds_choose_within_each_training_part(data):
@@ -252,13 +235,6 @@ def test_without_folds_of_its_own_groups_stay_together(data):
     assert sum(map(len, tests)) == 15 == len(set.union(*tests))
 
 
-def test_fits_side_by_side_give_the_same(data):
-    settings = {"cnn": data.cnn, "ic": data.ic, "rows": ["cnn-svr", "ic-mlp4"], "n_resamples": 0}
-    with parallel_config("threading"):
-        side_by_side = table1(data, n_jobs=2, **settings)
-    assert side_by_side.rows == table1(data, **settings).rows
-
-
 def test_the_ceiling_is_computed_where_responses_are_known(data):
     rng = np.random.default_rng(1)
     hits = rng.binomial(80, data.target)
@@ -289,10 +265,6 @@ def test_results_are_written_with_what_they_were_made_with(data, tmp_path):
     assert text.startswith("# Table 1: images of your own")
     assert "| CNN " in text
     assert rows[0]["cnn_features_hash"] in text
-    data.target[0] += 0.001
-    again = table1(data, cnn=data.cnn, rows=[], n_resamples=0, random_state=3).facts
-    assert again["data_hash"] != table.facts["data_hash"]
-    assert again["folds_hash"] == table.facts["folds_hash"]
 
 
 @pytest.mark.parametrize(
@@ -306,24 +278,14 @@ def test_results_are_written_with_what_they_were_made_with(data, tmp_path):
         ({"cnn": np.zeros(60)}, ValueError, "a row for each"),
         ({"cv": [([0, 1, 2], [2, 3])]}, ValueError, "Fold 1 has images in both"),
         ({"cv": [([0, 1, 2], [3])]}, ValueError, "Fold 1 has 3 training and 1 test"),
+        ({"data": "folder"}, TypeError, "expected a set of images"),
+        ({"data": {"images": ["a", "b"], "target": None}}, ValueError, "no scores"),
+        ({"data": (["a", "b"], [0.1, np.nan])}, ValueError, "finite"),
+        ({"data": (["a", "b"], [0.1, 0.2, 0.3])}, ValueError, "inconsistent numbers"),
+        ({"data": ([], [])}, ValueError, "no images"),
     ],
 )
 def test_what_can_not_be_used_is_said(data, changes, error, message):
     settings = {"cnn": data.cnn, "ic": data.ic, "n_resamples": 0, **changes}
     with pytest.raises(error, match=message):
-        table1(data, **settings)
-
-
-@pytest.mark.parametrize(
-    ("given", "error", "message"),
-    [
-        ("folder", TypeError, "expected a set of images"),
-        ({"images": ["a", "b"], "target": None}, ValueError, "no scores"),
-        ((["a", "b"], [0.1, np.nan]), ValueError, "finite"),
-        ((["a", "b"], [0.1, 0.2, 0.3]), ValueError, "inconsistent numbers"),
-        (([], []), ValueError, "no images"),
-    ],
-)
-def test_what_is_not_a_set_of_images_is_said(given, error, message):
-    with pytest.raises(error, match=message):
-        table1(given)
+        table1(settings.pop("data", data), **settings)

@@ -1,9 +1,7 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.inspection import ClassProbabilityDisplay
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
@@ -27,10 +25,6 @@ def test_bars_are_as_high_as_the_classes_are_probable():
     assert all(bars[k].get_x() + 0.45 == k + 0.5 for bars in display.bars_ for k in range(3))
     written = [text.get_text() for text in display.ax_.texts]
     assert written == ["0.10", "0.20", "0.70", "0.50", "0.30", "0.20"]
-
-
-def test_the_axis_has_the_limits_of_the_classes():
-    display = _draw()
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert labels == ["0", "0.6", "0.8", "1"]
     assert display.ax_.get_xticks().tolist() == [0, 1, 2, 3]
@@ -79,29 +73,3 @@ def test_a_model_is_read_through_every_wrapping(scores):
     np.testing.assert_array_equal(display.y_pred, search.predict(X[:2]))
     with pytest.raises(TypeError, match="holds no estimator with predict_class_proba"):
         ClassProbabilityDisplay.from_estimator(svr_regressor().fit(X, y), X[:2])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"y_pred": [0.1]}, "y_pred has 1 scores for 2"),
-        ({"names": ["a"]}, "names has 1 entries for 2 rows"),
-        ({"images": [np.zeros((2, 2), np.uint8)]}, "images has 1 entries for 2 rows"),
-        ({"thresholds": [0.5, 1]}, "3 classes have 4 limits.*got 3"),
-        ({"proba": [0.5, 0.5, 0]}, r"shape \(3,\)"),
-        ({"proba": np.empty((0, 3))}, r"shape \(0, 3\)"),
-        ({"proba": [[0.5, np.nan, 0]]}, "row 0"),
-        ({"proba": [[1.5, -0.5, 0]]}, "row 0"),
-    ],
-)
-def test_what_is_wrong_is_named_and_leaves_no_figure(options, message):
-    given = {"proba": PROBA, "thresholds": THRESHOLDS, **options}
-    with pytest.raises(ValueError, match=message):
-        ClassProbabilityDisplay.from_predictions(**given)
-    assert plt.get_fignums() == []
-
-
-def test_an_image_that_cant_be_read_is_named_with_its_row():
-    with pytest.raises(ImageReadError, match=r"row 1, 'missing\.png'"):
-        _draw(images=[np.zeros((2, 2), np.uint8), "missing.png"])
-    assert plt.get_fignums() == []

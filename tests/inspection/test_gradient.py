@@ -22,7 +22,7 @@ INPUT = transforms.Compose(
 
 
 class Tiny(nn.Module):
-    """How red an image is, and how bright."""
+    """How red a image is, and how bright."""
 
     def __init__(self):
         super().__init__()
@@ -115,16 +115,6 @@ def test_smoothing_spreads_shares_and_keeps_their_sum(fitted, image):
     assert gradient_map(fitted[1], image).map.max() < sharp.map.max()
 
 
-def test_what_the_network_does_not_see_has_no_share(fitted, image):
-    result = gradient_map(fitted[1], image, smoothing=0)
-    # Of 96 columns, the 64 in the middle go into the network.
-    assert not result.map[:, :15].any()
-    assert not result.map[:, -15:].any()
-    image[:, :10] = (255, 0, 0)
-    again = gradient_map(fitted[1], image, smoothing=0, fill=120)
-    assert not again.map[:, :15].any()
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -154,9 +144,8 @@ def test_shares_add_up_through_the_joint_space_of_captions(image, with_cnn):
     images, scores = _images()
     captions = ["a red square" if score > 0.5 else "nothing but grey" for score in scores]
     network = {"backbone": Tiny(), "preprocessing": INPUT}
-    space = VisualSemanticEmbedding(
-        4, text_encoder="bow", max_epochs=1, random_state=0, network=network
-    )
+    settings = {"text_encoder": "bow", "max_epochs": 1, "random_state": 0, "network": network}
+    space = VisualSemanticEmbedding(4, **settings)
     space.fit(_features().fit_transform(images), captions)
     features = CaptionEmbedding(space, with_cnn=with_cnn)
     model = make_pipeline(features, StandardScaler(), _head()).fit(images, scores)
@@ -200,45 +189,28 @@ def test_networks_without_gradients_and_unfitted_models_say_so(image):
         gradient_map(model, image)
     with pytest.raises(TypeError, match=r"cut off from its input.*occlusion_map"):
         gradient_map(model.fit(images, scores), image)
+    rotated = transforms.Compose([lambda image: image.rotate(90), *INPUT.transforms])
+    model = make_pipeline(ImageFeatures(Tiny(), preprocessing=rotated), _head(max_epochs=1))
+    with pytest.raises(TypeError, match=r"more than to scale.*occlusion_map"):
+        gradient_map(model.fit(images, scores), image)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_steps": 0}, "n_steps == 0"),
-        ({"batch_size": 0}, "batch_size == 0"),
-        ({"smoothing": -1}, "smoothing == -1"),
-        ({"fill": "black"}, "fill='black'"),
-    ],
-)
-def test_what_is_wrong_is_named(fitted, image, options, message):
-    with pytest.raises(ValueError, match=message):
-        gradient_map(fitted[1], image, **options)
+def test_what_is_wrong_is_named(fitted, image):
+    for options in ({"n_steps": 0}, {"batch_size": 0}, {"smoothing": -1}, {"fill": "black"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            gradient_map(fitted[1], image, **options)
 
 
-@pytest.mark.parametrize(
-    ("preprocessing", "box"),
-    [
-        # The shorter side becomes 256 and the longer 383; of these the middle 224 are taken.
-        ("caffe", (134, 507, 27, 400)),
-        # The middle 200 pixels are taken, and mirrored.
-        (
-            transforms.Compose(
-                [transforms.CenterCrop(200), ImageOps.mirror, transforms.ToTensor()]
-            ),
-            (220, 420, 113, 313),
-        ),
-    ],
-)
-def test_shares_lie_where_the_network_looks(preprocessing, box):
+def test_shares_lie_where_the_network_looks():
     images, scores = _images()
-    features = ImageFeatures(Tiny(), preprocessing=preprocessing)
+    features = ImageFeatures(Tiny(), preprocessing="caffe")
     model = make_pipeline(features, StandardScaler(), _head(max_epochs=2)).fit(images, scores)
     noise = np.random.default_rng(0).integers(0, 256, (427, 640, 3), dtype=np.uint8)
     shown = gradient_map(model, noise, smoothing=0, n_steps=2).map != 0
     rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    # The shorter side becomes 256 and the longer 383; of these the middle 224 are taken.
     ends = (columns[0], columns[-1] + 1, rows[0], rows[-1] + 1)
-    np.testing.assert_allclose(ends, box, atol=2)
+    np.testing.assert_allclose(ends, (134, 507, 27, 400), atol=2)
 
 
 def test_a_mirrored_image_has_its_shares_on_its_own_side(image):
@@ -248,11 +220,3 @@ def test_a_mirrored_image_has_its_shares_on_its_own_side(image):
     model = make_pipeline(features, StandardScaler(), _head()).fit(images, scores)
     y, x = np.unravel_index(gradient_map(model, image, smoothing=0).map.argmax(), (64, 96))
     assert image[y, x].tolist() == [255, 0, 0]
-
-
-def test_a_rotating_preprocessing_is_refused(image):
-    images, scores = _images()
-    rotated = transforms.Compose([lambda image: image.rotate(90), *INPUT.transforms])
-    model = make_pipeline(ImageFeatures(Tiny(), preprocessing=rotated), _head(max_epochs=1))
-    with pytest.raises(TypeError, match=r"more than to scale.*occlusion_map"):
-        gradient_map(model.fit(images, scores), image)

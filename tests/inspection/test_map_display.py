@@ -1,13 +1,7 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sklearn_memorability.inspection import MapDisplay, occlusion_map
-
-
-class Brightness:
-    def predict(self, X):
-        return np.asarray(X, dtype=float).mean(axis=(1, 2, 3)) / 255
+from sklearn_memorability.inspection import MapDisplay
 
 
 @pytest.fixture
@@ -28,50 +22,8 @@ def test_raising_and_lowering_have_colours_of_their_own(values):
     np.testing.assert_allclose(display.map_.get_alpha()[[0, 15, -1], [0, 15, -1]], [0.9, 0, 0.45])
     assert display.ax_.get_title() == "mine\npredicted score 0.710"
     assert display.colorbar_ is not None
-
-
-def test_one_scale_can_serve_several_maps(values):
+    # One scale can serve several maps.
     display = MapDisplay(np.zeros((30, 40), np.uint8), values).plot(vmax=0.1, colorbar=False)
     assert display.map_.norm.vmax == 0.1
     assert display.map_.get_alpha().max() == 0.9
     assert display.colorbar_ is None
-
-
-def test_the_map_lies_on_its_image_upright(values):
-    top = np.zeros((30, 40), np.uint8)
-    top[:15] = 255
-    with plt.rc_context({"image.origin": "lower"}):
-        display = MapDisplay(top, values * 0).plot()
-        figure = display.figure_
-        figure.canvas.draw()
-    place = display.ax_.get_window_extent()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[::-1]
-    x = round((place.x0 + place.x1) / 2)
-    upper, lower = (round(place.y0 + share * place.height) for share in (0.75, 0.25))
-    assert pixels[upper, x, :3].tolist() == [255, 255, 255]
-    assert pixels[lower, x, :3].tolist() == [0, 0, 0]
-    assert display.map_.get_extent() == display.image_.get_extent()
-
-
-def test_the_map_of_a_function_is_drawn():
-    image = np.zeros((12, 12, 3), np.uint8)
-    image[:6] = 255
-    result = occlusion_map(Brightness(), image, window=4, stride=4, fill=0)
-    display = MapDisplay.from_map(result)
-    np.testing.assert_array_equal(display.values, result.map)
-    assert display.score == 0.5
-    assert display.colorbar_.ax.get_ylabel() == "drop of the score when covered"
-
-
-@pytest.mark.parametrize(
-    ("values", "options", "message"),
-    [
-        (np.zeros((40, 30)), {}, r"shape \(40, 30\); the image has 30 rows and 40 columns"),
-        (np.full((30, 40), np.nan), {}, "values must be finite"),
-        (np.zeros((30, 40)), {"vmax": 0}, "vmax=0 must be above zero"),
-    ],
-)
-def test_what_is_wrong_is_named_and_leaves_no_figure(values, options, message):
-    with pytest.raises(ValueError, match=message):
-        MapDisplay(np.zeros((30, 40), np.uint8), values).plot(**options)
-    assert plt.get_fignums() == []

@@ -1,10 +1,7 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from sklearn_memorability.experiments import table3
-from sklearn_memorability.experiments._results import ResultTable
 from sklearn_memorability.inspection import TableDisplay
 
 ROWS = [
@@ -19,7 +16,6 @@ ROWS = [
     {"features": "IC", "model": "SVR", "paper": 0.65, "spearman": None},
     {"features": "mine", "model": "mine", "spearman": 0.7, "standard_error": 0.02},
 ]
-LONG = "A set with a long name, $ and _underscores_, by a model with a name as long as that"
 
 
 def _ours(display):
@@ -42,7 +38,7 @@ def _papers(display):
 
 
 def test_our_figures_stand_beside_the_papers():
-    display = TableDisplay(ROWS).plot()
+    display = TableDisplay.from_table(pd.DataFrame(ROWS))
     assert [list(values) for values in _papers(display)] == [[0.64, 0.65]]
     (first, ends), (third, error) = _ours(display)
     assert (first, third) == (0.62, 0.7)
@@ -55,15 +51,6 @@ def test_our_figures_stand_beside_the_papers():
     }
 
 
-def test_a_table_a_frame_and_a_list_are_drawn_alike():
-    table = ResultTable("Table 1: mine", ROWS, {"model": "model"})
-    displays = [TableDisplay.from_table(each) for each in (table, ROWS, pd.DataFrame(ROWS))]
-    assert all(_ours(display) == _ours(displays[0]) for display in displays)
-    assert all(display.names_ == displays[0].names_ for display in displays)
-    titles = [display.ax_.get_title(loc="left") for display in displays]
-    assert titles == ["Table 1: mine", "", ""]
-
-
 def test_rows_that_are_missing_are_listed_with_the_reason():
     table = table3(None, {"Flickr": "no key for Flickr's API"})
     display = TableDisplay.from_table(table)
@@ -72,28 +59,3 @@ def test_rows_that_are_missing_are_listed_with_the_reason():
     assert display.names_[0] == "MediaEval\nnot given"
     assert _ours(display) == []
     assert len(_papers(display)[0]) == 5
-
-
-def test_names_and_title_do_not_overlap():
-    rows = [{"set": f"{i} {LONG if i % 2 else 'short'}", "paper": -0.2} for i in range(8)]
-    display = TableDisplay.from_table(rows, title=LONG)
-    display.figure_.canvas.draw()
-    boxes = [label.get_window_extent() for label in display.ax_.get_yticklabels()]
-    key, title = display.legend_, display.ax_._left_title
-    assert not key.get_window_extent().overlaps(title.get_window_extent())
-    assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
-
-
-@pytest.mark.parametrize(
-    ("table", "error", "message"),
-    [
-        ([], ValueError, "nothing to draw"),
-        ([{"paper": 0.5}], ValueError, "Row 0 has no name.*'paper'"),
-        ("table.csv", TypeError, "a ResultTable, a list of dicts or a DataFrame, got a str"),
-        ([("a", 0.5)], TypeError, "got a list"),
-    ],
-)
-def test_what_is_wrong_is_named_and_leaves_no_figure(table, error, message):
-    with pytest.raises(error, match=message):
-        TableDisplay.from_table(table)
-    assert plt.get_fignums() == []
