@@ -45,7 +45,7 @@ def test_a_participant_is_never_in_both_halves():
 
 
 def test_counts_without_chance_by_hand():
-    # Two responses alike go to either half; a image with one can't be split.
+    # Two responses alike go to either half; an image with one can't be split.
     found = split_half_consistency(hits=[2, 0, 4, 1], misses=[0, 2, 0, 0], random_state=0)
     assert found.splits == pytest.approx(1)
     assert found.n_images == 3

@@ -11,7 +11,7 @@ from sklearn_memorability.inspection import class_proba
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.persistence import load, read_facts
 
-CARD = Path(__file__).parents[2] / "docs" / "embedded_model.md"
+CARD = Path(__file__).parents[2] / "docs" / "ready_models.md"
 
 
 @pytest.fixture(scope="module")
