@@ -88,22 +88,11 @@ def ridge(data):
     [
         # Lists, as a distribution's address would be part of each test's name; this solver,
         # as it is the one that scikit-learn's ridge has for PyTorch.
-        BayesSearchCV(
-            Ridge(solver="svd"),
-            {"alpha": [0.1, 1.0, 10.0]},
-            n_iter=3,
-            cv=2,
-            error_score="raise",
-            random_state=0,
-        ),
-        BayesSearchCV(
-            LogisticRegression(),
-            {"C": [0.1, 1.0, 10.0]},
-            n_iter=3,
-            cv=2,
-            error_score="raise",
-            random_state=0,
-        ),
+        BayesSearchCV(model, space, n_iter=3, cv=2, error_score="raise", random_state=0)
+        for model, space in (
+            (Ridge(solver="svd"), {"alpha": [0.1, 1.0, 10.0]}),
+            (LogisticRegression(), {"C": [0.1, 1.0, 10.0]}),
+        )
     ],
     # scikit-learn expects the same of its own searches.
     expected_failed_checks=lambda search: (
@@ -279,14 +268,13 @@ def test_callbacks_see_each_batch_and_fit(data):
         def setup(self, estimator, context):
             pass
 
+        teardown = setup
+
         def on_fit_task_begin(self, estimator, context):
             self.begun.append(context.task_name)
 
         def on_fit_task_end(self, estimator, context):
             self.ended.append(context.task_name)
-
-        def teardown(self, estimator, context):
-            pass
 
     recorder = Recorder()
     search = BayesSearchCV(Ridge(), ALPHA, n_iter=5, batch_size=2, cv=3, random_state=0)

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -203,13 +204,6 @@ def test_other_members_are_refused_and_nothing_is_written(sound, path):
         refused(path, "only arrays")
 
 
-def test_a_folder_to_read_pickles_from_is_not_kept(sound, path):
-    schema = json.loads(sound[SCHEMA])
-    schema["content"]["content"]["memory"] = text(str(path.parent))
-    write(path, sound | {SCHEMA: json.dumps(schema).encode()})
-    assert load(path).memory is None
-
-
 def test_a_bomb_is_refused_unopened(sound, path):
     for name in (FACTS, "1.npy"):
         write(path, sound | {name: bytes(50_000_000)}, compression=zipfile.ZIP_DEFLATED)
@@ -238,6 +232,16 @@ def test_a_file_whose_json_is_none_is_refused(sound, path, name, content):
     refused(path)
 
 
+def test_neither_facts_nor_a_folder_of_pickles_decide_what_is_built(sound, path, rows):
+    facts, schema = json.loads(sound[FACTS]), json.loads(sound[SCHEMA])
+    for change in ({"weights_files": {"../x": "1"}}, {"model": 3}, {"n_features": "x"}):
+        write(path, sound | {FACTS: json.dumps(facts | change).encode()})
+        load(path).predict(rows[0])
+    schema["content"]["content"]["memory"] = text(str(path.parent))
+    write(path, sound | {SCHEMA: json.dumps(schema).encode()})
+    assert load(path).memory is None
+
+
 def test_an_older_or_newer_format_is_refused_with_the_version_and_the_way_out(sound, path):
     facts = json.loads(sound[FACTS])
     for version, saved_with, match in [
@@ -257,19 +261,17 @@ def test_an_older_or_newer_format_is_refused_with_the_version_and_the_way_out(so
     refused(path, "did not write it")
 
 
-def test_facts_do_not_decide_what_is_built(sound, path, rows):
-    facts = json.loads(sound[FACTS])
-    for change in ({"weights_files": {"../x": "1"}}, {"model": 3}, {"n_features": "x"}):
-        write(path, sound | {FACTS: json.dumps(facts | change).encode()})
-        load(path).predict(rows[0])
-
-
 @pytest.mark.parametrize(
-    ("field", "value"), [("left_child", 0), ("right_child", 10**6), ("feature", 6)]
+    ("model", "field", "value"),
+    [
+        (DecisionTreeRegressor(), "left_child", 0),
+        (RandomForestRegressor(2), "right_child", 10**6),
+        (DecisionTreeRegressor(), "feature", 6),
+    ],
 )
-@pytest.mark.parametrize("model", [DecisionTreeRegressor, RandomForestRegressor])
 def test_trees_whose_nodes_lead_astray_are_refused(rows, path, model, field, value):
-    members = members_of(model(max_depth=2, random_state=0).fit(*rows), path.parent)
+    model = clone(model).set_params(max_depth=2, random_state=0)
+    members = members_of(model.fit(*rows), path.parent)
     path.with_name("sound.skops").unlink()
     for name in [name for name in members if name.endswith(".npy")]:
         array = np.load(io.BytesIO(members[name]))
