@@ -90,6 +90,11 @@ HELD = node(
 )
 SYSTEM = node("FunctionNode", "os", "system")
 TOUCH = pair(text("touch canary"))
+PARTIAL = {"func": SYSTEM, "args": TOUCH, "kwds": HELD, "namespace": HELD}
+SEEDED = {
+    "bit_generator": HELD | {"content": {"bit_generator": text("seed")}},
+    "seed_seq": HELD,
+}
 # Each with the type that the error must name.
 HOSTILE = [
     (SYSTEM, "os.system"),
@@ -99,39 +104,16 @@ HOSTILE = [
     (node("ObjectNode", "torch.nn.modules.linear", "Linear", content=HELD), "torch.nn"),
     (node("ObjectNode", "joblib.memory", "Memory", content=HELD), "joblib.memory.Memory"),
     (node("ConstructorFromReduceNode", "subprocess", "Popen", content=TOUCH), "subprocess.Popen"),
-    (
-        node(
-            "PartialNode",
-            "functools",
-            "partial",
-            content={"func": SYSTEM, "args": TOUCH, "kwds": HELD, "namespace": HELD},
-        ),
-        "functools.partial",
-    ),
+    (node("PartialNode", "functools", "partial", content=PARTIAL), "functools.partial"),
     (node("MethodNode", content={"func": "clear", "obj": HELD}), "builtins.dict.clear"),
     (node("OperatorFuncNode", "operator", "methodcaller", attrs=TOUCH), "operator.methodcaller"),
     (node("DictNode", "subprocess", "Popen", content={}, key_types=HELD["key_types"]), "Popen"),
-    (
-        node(
-            "DictNode",
-            content={"touch canary": text(1)},
-            key_types=node("ListNode", name="list", content=[SYSTEM]),
-        ),
-        "os.system",
-    ),
+    (HELD | {"key_types": node("ListNode", name="list", content=[SYSTEM])}, "os.system"),
     (node("ListNode", "os", "system", content=[text("touch canary")]), "os.system"),
     (node("LossNode", "os", "system", __reduce__={"args": TOUCH}, content=HELD), "os.system"),
     (node("TreeNode", "os", "system", __reduce__={"args": TOUCH}, content=HELD), "os.system"),
     (
-        node(
-            "RandomGeneratorNode",
-            "numpy.random._generator",
-            "Generator",
-            content={
-                "bit_generator": HELD | {"content": {"bit_generator": text("seed")}},
-                "seed_seq": HELD,
-            },
-        ),
+        node("RandomGeneratorNode", "numpy.random._generator", "Generator", content=SEEDED),
         "numpy.random.seed",
     ),
     (node("CachedNode", __id__=99_999), "unknown object"),
