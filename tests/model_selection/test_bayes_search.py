@@ -185,7 +185,7 @@ def test_with_several_metrics_one_must_be_named(data, scoring):
             search.fit(*data)
 
 
-def test_settings_that_fail_have_the_error_score(data):
+def test_settings_that_fail_have_the_error_score_and_are_kept_too(data, tmp_path):
     space = {"a": uniform(0, 1)}
     search = BayesSearchCV(Known(fail="some"), space, n_iter=14, random_state=0)
     with pytest.warns((UserWarning, FitFailedWarning)) as caught:
@@ -197,12 +197,17 @@ def test_settings_that_fail_have_the_error_score(data):
     assert_array_equal(np.isnan(search.cv_results_["mean_test_score"]), a > 0.6)
     assert 0 < np.isnan(search.cv_results_["mean_test_score"]).sum() < 14
     assert search.best_params_["a"] == a[a <= 0.6].max()
-    search.set_params(scoring=two_scores, refit="r2", error_score=-9.0, n_iter=6)
-    with pytest.warns(FitFailedWarning):
-        search.fit(*data)
-    failed = np.array(search.cv_results_["param_a"], dtype=float) > 0.6
+    search.set_params(scoring=two_scores, refit="r2", error_score=-9.0, return_train_score=True)
+    found = []
+    for storage in (None, tmp_path / "kept"):
+        with pytest.warns(FitFailedWarning):
+            found.append(search.set_params(storage=storage).fit(*data).cv_results_)
+    found.append(search.fit(*data).cv_results_)
+    failed = np.array(found[0]["param_a"], dtype=float) > 0.6
     for name in ("r2", "size"):
-        assert_array_equal(search.cv_results_[f"mean_test_{name}"] == -9.0, failed)
+        assert_array_equal(found[0][f"mean_test_{name}"] == -9.0, failed)
+    assert_same_results(found[0], found[1])
+    assert_same_results(found[1], found[2], times=True)
 
 
 def test_errors_are_raised_on_request_and_where_all_fits_fail(data):
@@ -380,26 +385,6 @@ def test_an_interrupted_search_goes_on(data, tmp_path):
     further = search(storage, n_iter=16).fit(*data).cv_results_
     assert len(FITS) == 3 * 2 + 1
     assert_same_results(further, search(None, n_iter=16).fit(*data).cv_results_)
-
-
-def test_failures_and_several_metrics_are_kept_too(data, tmp_path):
-    found = []
-    for storage in (None, tmp_path / "kept", tmp_path / "kept"):
-        search = BayesSearchCV(
-            Known(fail="some"),
-            {"a": uniform(0, 1)},
-            n_iter=7,
-            scoring=two_scores,
-            refit="r2",
-            random_state=0,
-            storage=storage,
-            return_train_score=True,
-        )
-        with pytest.warns((UserWarning, FitFailedWarning)):
-            found.append(search.fit(*data).cv_results_)
-    assert np.isnan(found[0]["mean_test_r2"]).any()
-    assert_same_results(found[0], found[1])
-    assert_same_results(found[1], found[2], times=True)
 
 
 def n_fitted(path, X, y, fit_params=None, estimator=None, **options):
