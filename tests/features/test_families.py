@@ -250,7 +250,7 @@ def test_a_network_of_ones_own_with_weights_from_a_file(photographs, tmp_path):
         (nn.Conv2d(3, 4, 3), None, "preprocessing= must say"),
         (nn.Conv2d(3, 4, 3), SQUARE, "Pool over positions"),
         (nn.Conv2d(1, 4, 3), SQUARE, "can't take what preprocessing gives"),
-        (nn.Flatten(0), SQUARE, r"gives \(3072,\) for one picture"),
+        (nn.Flatten(0), SQUARE, r"gives \(3072,\) for one image"),
     ],
 )
 def test_networks_that_give_no_features_are_refused(network, preprocessing, message, photographs):

@@ -126,8 +126,7 @@ def test_progress_is_shown_only_when_asked(photographs, capsys):
     assert "2/2" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_pipeline_from_images_in_a_grid_search(things_images):
+def test_a_grid_search_from_images_runs_the_network_once_an_image(things_images, tmp_path):
     data = load_image_folder(
         things_images / "images",
         things_images / "scores.csv",
@@ -135,13 +134,14 @@ def test_a_pipeline_from_images_in_a_grid_search(things_images):
         score_column="memorability",
         group_column="concept",
     )
-    chosen = np.linspace(0, len(data.images) - 1, 100).astype(int)
+    chosen = np.linspace(0, len(data.images) - 1, 60).astype(int)
     images, y = [data.images[i] for i in chosen], data.target[chosen]
     regressor = BalancedQuantileClassifierRegressor(random_state=0)
-    model = make_pipeline(ImageFeatures(), StandardScaler(), regressor)
+    model = make_pipeline(ImageFeatures(cache=tmp_path), StandardScaler(), regressor)
     grid = {"balancedquantileclassifierregressor__n_classes": [2, 4]}
     search = GridSearchCV(model, grid, scoring=spearman_scorer, cv=GroupKFold(3))
     search.fit(images, y, groups=data.groups[chosen])
+    assert len(FeatureCache(tmp_path)) == 60
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     predicted = search.predict(images)
     assert ((predicted > 0) & (predicted <= 1)).all()

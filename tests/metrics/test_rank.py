@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
 
 from sklearn_memorability.metrics import spearman_interval, spearman_score, spearman_scorer
@@ -19,12 +19,6 @@ def test_agrees_with_scipy_with_and_without_ties(n_values):
 def test_by_hand():
     # Ranks 1 2.5 2.5 4 against 1 3 2 4: r = 4.5 / sqrt(4.5 * 5).
     assert spearman_score([0.1, 0.5, 0.5, 0.9], [1, 3, 2, 4]) == pytest.approx(np.sqrt(0.9))
-
-
-def test_only_the_order_of_the_prediction_counts():
-    y_true, y_pred = np.arange(9.0), np.arange(9.0)[::-1]
-    assert spearman_score(y_true, np.exp(-y_pred)) == pytest.approx(1)
-    assert spearman_score(y_true, y_pred) == pytest.approx(-1)
 
 
 def test_constant_prediction_scores_zero_so_that_a_search_can_rank_it():
@@ -53,7 +47,7 @@ def test_bad_input_is_refused(y_true, y_pred, message):
         spearman_score(y_true, y_pred)
 
 
-def test_scorer_serves_cross_validation_and_searches(scores):
+def test_scorer_serves_cross_validation(scores):
     X, y = scores
     expected = []
     for train in (slice(50, 150), slice(0, 100)):
@@ -66,10 +60,6 @@ def test_scorer_serves_cross_validation_and_searches(scores):
     ]
     found = cross_val_score(KNeighborsRegressor(), X, y, cv=cv, scoring=spearman_scorer)
     assert found == pytest.approx(expected)
-    search = GridSearchCV(
-        KNeighborsRegressor(), {"n_neighbors": [1, 20]}, cv=cv, scoring=spearman_scorer
-    ).fit(X, y)
-    assert search.best_params_ == {"n_neighbors": 20}
 
 
 def _naive_interval(y_true, y_pred, folds, groups, n_resamples, chance):
@@ -124,26 +114,13 @@ def test_interval_covers_the_truth_as_often_as_it_says():
     assert inside / 200 == pytest.approx(0.9, abs=0.064)
 
 
-def test_images_that_belong_together_widen_the_interval():
-    chance = np.random.default_rng(0)
-    y_true, y_pred = np.repeat(chance.normal(size=(2, 40)), 10, axis=1)
-    groups = np.repeat(np.arange(40), 10)
-    alone = np.ptp(spearman_interval(y_true, y_pred, random_state=0))
-    together = np.ptp(spearman_interval(y_true, y_pred, groups=groups, random_state=0))
-    # Ten copies of each: intervals of 400 rows and of 40 differ by the root of ten.
-    assert together / alone == pytest.approx(np.sqrt(10), rel=0.15)
-
-
-def test_interval_leaves_out_resamples_without_a_correlation():
+def test_interval_of_constant_predictions_is_zero_and_resamples_of_one_score_are_left_out():
+    assert spearman_interval([0.1, 0.2, 0.3, 0.4], np.ones(4), random_state=2) == (0.0, 0.0)
     # A quarter of the draws of two rows hold the first alone, a quarter the second.
     assert spearman_interval([0, 1], [3, 4], n_resamples=50, random_state=0) == (1.0, 1.0)
     alone = next(s for s in range(9) if np.ptp(np.random.RandomState(s).randint(2, size=2)) == 0)
     with pytest.raises(ValueError, match="n_resamples=1 resamples have a fold with a constant"):
         spearman_interval([0, 1], [3, 4], n_resamples=1, random_state=alone)
-
-
-def test_interval_of_a_constant_prediction_is_zero():
-    assert spearman_interval([0.1, 0.2, 0.3, 0.4], np.ones(4), random_state=2) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

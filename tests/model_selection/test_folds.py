@@ -21,8 +21,8 @@ def photographs():
 
 @pytest.fixture
 def scores():
-    chance = np.random.default_rng(0)
-    return chance.normal(size=(103, 3)), chance.binomial(20, 0.7, size=103) / 20
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(103, 3)), rng.binomial(20, 0.7, size=103) / 20
 
 
 # Few different values, so that many scores are equal.
@@ -31,9 +31,7 @@ SCORES = st.lists(st.integers(0, 30).map(lambda i: i / 30), min_size=6, max_size
 
 @settings(max_examples=60, deadline=None)
 @given(y=SCORES, n_splits=st.integers(2, 6), seed=st.none() | st.integers(0, 99))
-def test_every_picture_is_tested_once_and_every_fold_has_its_share_of_every_range(
-    y, n_splits, seed
-):
+def test_every_image_is_tested_once_and_every_fold_has_its_share_of_every_range(y, n_splits, seed):
     folds = StratifiedScoreKFold(n_splits, shuffle=seed is not None, random_state=seed)
     found = list(folds.split(np.zeros(len(y)), y))
     assert len(found) == n_splits
@@ -45,7 +43,7 @@ def test_every_picture_is_tested_once_and_every_fold_has_its_share_of_every_rang
         assert sorted([*train, *test]) == list(range(len(y)))
         for bound in np.unique(y):
             # A whole block gives each fold one, and two blocks at most are cut by a bound
-            # and by the pictures left over.
+            # and by the images left over.
             expected = np.count_nonzero(y <= bound) / n_splits
             assert abs(np.count_nonzero(y[test] <= bound) - expected) < 2
 
@@ -83,7 +81,7 @@ def test_folds_are_closer_to_the_whole_than_random_ones(scores):
 
     for seed in range(5):
         ours = farthest(StratifiedScoreKFold(shuffle=True, random_state=seed))
-        # Each fold has about 21 pictures, and at most one too many or too few of a range.
+        # Each fold has about 21 images, and at most one too many or too few of a range.
         assert ours < 2 / 20
         assert ours < farthest(KFold(shuffle=True, random_state=seed))
 
@@ -91,51 +89,34 @@ def test_folds_are_closer_to_the_whole_than_random_ones(scores):
 def test_folds_of_groups_are_closer_to_the_whole_than_groups_alone_make_them(photographs):
     y, groups = photographs.target, photographs.groups
     means = [y[test].mean() for _, test in StratifiedGroupScoreKFold().split(y, y, groups)]
-    # Random fifths of 189 pictures would have means that far apart once in a thousand times.
+    # Random fifths of 189 images would have means that far apart once in a thousand times.
     assert np.std(means) < y.std() / np.sqrt(len(y) / 5) / 2
 
 
 @pytest.mark.parametrize("kind", [StratifiedScoreKFold, StratifiedGroupScoreKFold])
-def test_random_state_repeats_folds_and_another_changes_them(kind, scores):
+def test_random_state_decides_the_folds_whatever_form_scores_have(kind, scores):
     _, y = scores
     groups = np.arange(len(y)) // 2 if kind is StratifiedGroupScoreKFold else None
 
-    def tested(**parameters):
+    def tested(y=y, **parameters):
         return [test.tolist() for _, test in kind(**parameters).split(y, y, groups)]
 
-    assert tested(shuffle=True, random_state=1) == tested(shuffle=True, random_state=1)
-    assert tested(shuffle=True, random_state=1) != tested(shuffle=True, random_state=2)
-    assert tested() == tested()
-    generator = np.random.RandomState(0)
-    assert tested(shuffle=True, random_state=generator) != tested(
-        shuffle=True, random_state=generator
-    )
+    seeded = tested(shuffle=True, random_state=1)
+    assert seeded == tested(shuffle=True, random_state=1) != tested(shuffle=True, random_state=2)
+    rng = np.random.RandomState(0)
+    assert tested(shuffle=True, random_state=rng) != tested(shuffle=True, random_state=rng)
+    assert tested() == tested(list(y)) == tested(pd.Series(y))
 
 
-@pytest.mark.parametrize("form", [list, pd.Series])
-def test_scores_may_have_any_form(form, scores):
-    _, y = scores
-    groups = np.arange(len(y)) // 2
-    for folds, more in ((StratifiedScoreKFold(), ()), (StratifiedGroupScoreKFold(), (groups,))):
-        expected = [test.tolist() for _, test in folds.split(y, y, *more)]
-        assert [test.tolist() for _, test in folds.split(y, form(y), *more)] == expected
-
-
-def test_scores_of_one_value_make_plain_folds():
+def test_equal_scores_are_spread_and_ranges_are_never_too_small():
     y = np.full(10, 0.5)
-    sizes = [len(test) for _, test in StratifiedScoreKFold(n_splits=3).split(y, y)]
-    assert sorted(sizes) == [3, 3, 4]
-    found = StratifiedGroupScoreKFold(n_splits=3).split(y, y, np.arange(10))
-    assert sorted(len(test) for _, test in found) == [3, 3, 4]
-
-
-def test_quantiles_hold_equal_scores_together_and_are_never_too_small():
+    for folds in (StratifiedScoreKFold(3), StratifiedGroupScoreKFold(3)):
+        groups = np.arange(10) if isinstance(folds, StratifiedGroupScoreKFold) else None
+        assert sorted(len(test) for _, test in folds.split(y, y, groups)) == [3, 3, 4]
     # Ten bins of 40 scores would have four each, too few for five folds.
     y = np.concatenate([np.full(20, 0.2), np.linspace(0.3, 0.9, 20)])
-    groups = np.arange(40)
-    for _, test in StratifiedGroupScoreKFold(5, n_bins=10).split(y, y, groups):
-        assert np.count_nonzero(y[test] == 0.2) == 4
-        assert len(test) == 8
+    for _, test in StratifiedGroupScoreKFold(5, n_bins=10).split(y, y, np.arange(40)):
+        assert (np.count_nonzero(y[test] == 0.2), len(test)) == (4, 8)
 
 
 def test_they_serve_wherever_scikit_learn_takes_cv(scores, photographs):
@@ -153,17 +134,12 @@ def test_they_serve_wherever_scikit_learn_takes_cv(scores, photographs):
     assert repr(grouped).startswith("StratifiedGroupScoreKFold(n_bins=10, n_splits=3, ")
     search = GridSearchCV(Ridge(), {"alpha": [1.0, 10.0]}, cv=grouped).fit(X, y, groups=groups)
     assert search.n_splits_ == 3
-
-
-def test_groups_are_routed_to_the_one_that_asks_for_them(photographs):
-    X, y, groups = photographs.data[:, :3], photographs.target, photographs.groups
-    grouped = StratifiedGroupScoreKFold(n_splits=3)
     expected = cross_val_score(Ridge(), X, y, cv=grouped, groups=groups)
-    with config_context(enable_metadata_routing=True):
+    with config_context(enable_metadata_routing=True):  # to the one that asks for groups
         found = cross_validate(Ridge(), X, y, cv=grouped, params={"groups": groups})
         assert found["test_score"] == pytest.approx(expected)
         with pytest.raises(TypeError, match="groups"):
-            cross_validate(Ridge(), X, y, cv=StratifiedScoreKFold(), params={"groups": groups})
+            cross_validate(Ridge(), X, y, cv=folds, params={"groups": groups})
 
 
 @pytest.mark.parametrize("kind", [StratifiedScoreKFold, StratifiedGroupScoreKFold])
@@ -182,15 +158,13 @@ def test_what_can_not_be_split_is_refused(kind):
         kind().split(y, np.ones((12, 2)), *more)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         list(kind().split(y[:-1], y, *more))
-
-
-def test_groups_are_asked_for_where_needed_and_not_ignored_in_silence():
-    y = np.linspace(0, 1, 12)
+    if not more:
+        with pytest.warns(UserWarning, match="groups parameter is ignored by StratifiedScoreKFold"):
+            list(kind().split(y, y, groups))
+        return
     with pytest.raises(ValueError, match="needs groups="):
-        StratifiedGroupScoreKFold().split(y, y)
+        kind().split(y, y)
     with pytest.raises(ValueError, match="n_splits=5 greater than the number of groups: 4"):
-        list(StratifiedGroupScoreKFold().split(y, y, np.arange(12) % 4))
+        list(kind().split(y, y, groups % 4))
     with pytest.raises(ValueError, match="n_bins == 0"):
-        StratifiedGroupScoreKFold(n_bins=0)
-    with pytest.warns(UserWarning, match="groups parameter is ignored by StratifiedScoreKFold"):
-        list(StratifiedScoreKFold().split(y, y, np.arange(12)))
+        kind(n_bins=0)

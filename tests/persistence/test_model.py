@@ -1,13 +1,11 @@
 import io
-import os
 import re
-import stat
-import subprocess
 import sys
 import zipfile
 
 import numpy as np
 import pytest
+import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -16,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import BaggingRegressor, GradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -44,9 +42,13 @@ def saved_and_loaded(model, folder, **settings):
     return load(folder / "model.skops", **settings)
 
 
-def test_every_prediction_is_the_same_to_the_last_bit(recommended, rows, tmp_path):
+def test_every_prediction_is_the_same_to_the_last_bit_and_the_facts_tell_of_it(
+    recommended, rows, tmp_path
+):
     X, _ = rows
+    before = vars(recommended["model"]).copy()
     loaded = saved_and_loaded(recommended, tmp_path)
+    assert vars(recommended["model"]) == before
     np.testing.assert_array_equal(loaded.predict(X), recommended.predict(X))
     np.testing.assert_array_equal(class_proba(loaded, X), class_proba(recommended, X))
     np.testing.assert_array_equal(quantiles(loaded, X), quantiles(recommended, X))
@@ -55,19 +57,10 @@ def test_every_prediction_is_the_same_to_the_last_bit(recommended, rows, tmp_pat
     ):
         np.testing.assert_array_equal(a, b)
     assert loaded["model"].get_params() == recommended["model"].get_params()
-
-
-def test_a_new_process_predicts_the_same(recommended, rows, tmp_path):
-    X, _ = rows
-    save(recommended, tmp_path / "model.skops")
-    np.save(tmp_path / "X.npy", X)
-    code = (
-        "import sys, numpy as np; from sklearn_memorability.persistence import load; "
-        "model = load(sys.argv[1] + '/model.skops'); "
-        "np.save(sys.argv[1] + '/y.npy', model.predict(np.load(sys.argv[1] + '/X.npy')))"
-    )
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), recommended.predict(X))
+    facts = read_facts(tmp_path / "model.skops")
+    assert (facts["model"], facts["n_samples"], facts["n_features"]) == ("Pipeline", 120, 6)
+    assert facts["weights_files"] == {}
+    assert facts["versions"]["torch"] == torch.__version__.partition("+")[0]
 
 
 def test_a_loaded_model_can_be_fitted_cloned_recalibrated_and_gone_on_from(
@@ -84,27 +77,18 @@ def test_a_loaded_model_can_be_fitted_cloned_recalibrated_and_gone_on_from(
     assert (model.predict(X) != recommended.predict(X)).any()
 
 
-def test_recalibration_is_saved(tiny, rows, tmp_path):
+def test_the_fitted_model_is_saved_whatever_its_parameters_are_now(tiny, rows, tmp_path):
     X, y = rows
     model = tiny(linear_weight=0.5).fit(X, y).recalibrate(X, 0.5 * y)
-    loaded = saved_and_loaded(model, tmp_path)
+    model.set_params(n_classes=4, hidden_layer_sizes=(9, 9), n_members=3, linear_weight=0)
+    # A device that is not here becomes the best there is.
+    loaded = saved_and_loaded(model.set_params(device="cuda:99"), tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     np.testing.assert_array_equal(loaded.predict_quantiles(X), model.predict_quantiles(X))
-
-
-def test_the_fitted_model_is_saved_whatever_its_parameters_are_now(tiny, rows, tmp_path):
-    model = tiny().fit(*rows)
-    model.set_params(n_classes=4, hidden_layer_sizes=(9, 9), n_members=3, linear_weight=0.5)
-    loaded = saved_and_loaded(model, tmp_path)
-    np.testing.assert_array_equal(loaded.predict(rows[0]), model.predict(rows[0]))
-    assert loaded.hidden_layer_sizes == (9, 9)
-
-
-def test_saving_leaves_the_model_as_it_is(small, rows, tmp_path):
-    before = vars(small["model"]).copy()
-    save(small, tmp_path / "model.skops")
-    assert vars(small["model"]) == before
-    small.predict(rows[0])
+    assert (loaded.hidden_layer_sizes, loaded.device) == ((9, 9), "cuda:99")
+    with pytest.warns(UserWarning, match="distinct"):
+        model = tiny().fit(X, np.full(len(X), 0.5))
+    np.testing.assert_array_equal(saved_and_loaded(model, tmp_path).predict(X), model.predict(X))
 
 
 @pytest.mark.parametrize(
@@ -129,19 +113,19 @@ def test_saving_leaves_the_model_as_it_is(small, rows, tmp_path):
             tiny(branches=(4, -1), random_state=np.random.RandomState(3)),
         ),
         lambda tiny: make_pipeline("passthrough", tiny(branches={"a": [0, 2], "b": slice(3, 6)})),
+        lambda tiny: FrozenEstimator(Ridge()),
     ],
 )
 def test_scikit_learns_estimators_come_back(make, tiny, rows, tmp_path):
     X, y = rows
-    model = make(tiny).fit(X, y)
+    model = make(tiny)
+    (model.estimator if isinstance(model, FrozenEstimator) else model).fit(X, y)
     loaded = saved_and_loaded(model, tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     clone(loaded).fit(X, y)
-
-
-def test_a_frozen_model_comes_back(small, rows, tmp_path):
-    loaded = saved_and_loaded(FrozenEstimator(small), tmp_path)
-    np.testing.assert_array_equal(loaded.predict(rows[0]), small.predict(rows[0]))
+    if type(model) is Ridge:  # skops can read the file too
+        loaded = skops.io.load(tmp_path / "model.skops")
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
 def test_pandas_output_and_feature_names_are_kept(tiny, rows, tmp_path):
@@ -204,27 +188,16 @@ def test_images_go_in_and_the_same_scores_come_out(tiny, tmp_path, squeezenet_we
     assert facts["n_features"] is None
 
 
-@pytest.fixture(scope="module")
-def embedding():
+def test_an_embedding_is_in_the_file_alone_and_with_its_transformer(tmp_path):
     X = np.random.default_rng(0).normal(size=(12, 1280)).astype(np.float32)
-    model = VisualSemanticEmbedding(
+    embedding = VisualSemanticEmbedding(
         4, text_encoder="bow", max_epochs=1, network="efficientnet_lite0", device="cpu"
     )
-    return model.set_params(random_state=0).fit(X, ["a dog runs", "a red flower"] * 6)
-
-
-def test_an_embedding_of_ones_own_is_in_the_file(embedding, tmp_path):
-    X = np.random.default_rng(1).normal(size=(3, 1280)).astype(np.float32)
-    loaded = saved_and_loaded(embedding, tmp_path)
-    np.testing.assert_array_equal(loaded.transform(X), embedding.transform(X))
-    captions = ["a dog", "a flower"]
+    embedding.set_params(random_state=0).fit(X, ["a dog runs", "a red flower"] * 6)
+    loaded, captions = saved_and_loaded(embedding, tmp_path), ["a dog", "a flower"]
     np.testing.assert_array_equal(
         loaded.transform_captions(captions), embedding.transform_captions(captions)
     )
-    assert loaded.random_state == 0
-
-
-def test_an_embedding_goes_with_its_transformer_as_object_and_as_file(embedding, tmp_path):
     for given in (embedding, tmp_path / "mine.safetensors"):
         embedding.save(tmp_path / "mine.safetensors")
         features = CaptionEmbedding(given, with_cnn=True, device="cpu").fit(IMAGES)
@@ -244,22 +217,11 @@ def test_the_device_can_be_chosen(small, rows, tmp_path):
         load(tmp_path / "model.skops", device="cuda:99")
 
 
-def test_a_device_that_is_not_here_becomes_the_best_there_is(tiny, rows, tmp_path):
-    model = tiny().fit(*rows).set_params(device="cuda:99")
-    loaded = saved_and_loaded(model, tmp_path)
-    loaded.predict(rows[0])
-    assert loaded.device == "cuda:99"
-
-
-def test_an_unfitted_model_is_not_saved(tiny, search, tmp_path):
+def test_what_a_file_cannot_hold_is_refused_with_the_way_out(tiny, search, rows, tmp_path):
+    path = tmp_path / "model.skops"
     for model in (tiny(), clone(search)):
         with pytest.raises(NotFittedError):
-            save(model, tmp_path / "model.skops")
-    assert not list(tmp_path.iterdir())
-
-
-def test_parts_that_a_file_cannot_hold_are_refused_with_the_way_out(tiny, rows, tmp_path):
-    path = tmp_path / "model.skops"
+            save(model, path)
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
 
     def as_tensor(image):
@@ -296,16 +258,6 @@ def test_a_class_of_ones_own_needs_to_be_trusted(rows, tmp_path):
             load(path, trusted=trusted)
 
 
-def test_the_facts_tell_what_is_in_the_file(small, tmp_path):
-    save(small, tmp_path / "model.skops")
-    facts = read_facts(tmp_path / "model.skops")
-    assert facts["n_samples"] == 120
-    assert facts["n_features"] == 6
-    assert facts["model"] == "Pipeline"
-    assert facts["weights_files"] == {}
-    assert facts["versions"]["torch"] == torch.__version__.partition("+")[0]
-
-
 def test_other_versions_are_told(small, rows, tmp_path):
     save(small, tmp_path / "new.skops")
     path = tmp_path / "old.skops"
@@ -321,21 +273,6 @@ def test_other_versions_are_told(small, rows, tmp_path):
     np.testing.assert_array_equal(loaded.predict(rows[0]), small.predict(rows[0]))
 
 
-def test_the_file_is_one_of_skops(rows, tmp_path):
-    skops = pytest.importorskip("skops.io")
-    model = make_pipeline(StandardScaler(), LinearRegression()).fit(*rows)
-    save(model, tmp_path / "model.skops")
-    loaded = skops.load(tmp_path / "model.skops")
-    np.testing.assert_array_equal(loaded.predict(rows[0]), model.predict(rows[0]))
-
-
-def test_a_file_can_be_read_by_whom_other_files_can(small, tmp_path):
-    save(small, tmp_path / "model.skops")
-    (tmp_path / "other").write_bytes(b"")
-    mode = stat.S_IMODE(os.stat(tmp_path / "model.skops").st_mode)
-    assert mode == stat.S_IMODE(os.stat(tmp_path / "other").st_mode)
-
-
 def test_a_failed_write_names_the_file_and_leaves_no_other(small, tmp_path):
     with pytest.raises(OSError, match=r"nowhere/model\.skops"):
         save(small, tmp_path / "nowhere" / "model.skops")
@@ -343,13 +280,6 @@ def test_a_failed_write_names_the_file_and_leaves_no_other(small, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"\.skops"):
             load(path)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_constant_score_has_one_class_and_comes_back(tiny, rows, tmp_path):
-    with pytest.warns(UserWarning, match="distinct"):
-        model = tiny().fit(rows[0], np.full(len(rows[0]), 0.5))
-    loaded = saved_and_loaded(model, tmp_path)
-    np.testing.assert_array_equal(loaded.predict(rows[0]), model.predict(rows[0]))
 
 
 def test_missing_skops_is_said_with_its_extra(small, tmp_path, monkeypatch):

@@ -126,7 +126,7 @@ def test_names_are_those_the_estimator_has(wrap, prefix, kind):
 )
 def test_all_of_a_space_can_be_fitted(make, scores):
     X, y = scores
-    for drawn in ParameterSampler(search_space(make()), 10, random_state=0):
+    for drawn in ParameterSampler(search_space(make()), 4, random_state=0):
         predicted = make().set_params(**drawn).fit(X, y).predict(X)
         assert np.isfinite(predicted).all()
 

@@ -1,6 +1,5 @@
 import builtins
 import pickle
-import re
 import tracemalloc
 import warnings
 
@@ -12,25 +11,20 @@ import sklearn
 import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.fixes import parse_version
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 
-from sklearn_memorability._torch import draw_seeds
 from sklearn_memorability.datasets import load_things_concepts
 from sklearn_memorability.metrics import spearman_score, spearman_scorer
 from sklearn_memorability.regression import (
     BalancedQuantileClassifierRegressor,
 )
-from sklearn_memorability.regression._network import BranchedMLP
 
 TWO_BRANCHES = {"cnn": slice(0, 1), "ic": slice(1, None)}
 WEIGHTS_CHECK = "check_sample_weight_equivalence_on_dense_data"
@@ -67,14 +61,9 @@ def _check(estimator, **expected_failures):
     "params",
     [
         {},
-        {"branches": TWO_BRANCHES},
-        {"aggregation": "mean"},
-        {"aggregation": "median"},
-        {"aggregation": "midpoint"},
-        {"target": "soft"},
-        {"n_members": 4},
+        {"branches": TWO_BRANCHES, "aggregation": "median"},
+        {"n_members": 4, "aggregation": "midpoint"},
         {"linear_weight": 0.5, "input_dropout": "ridge", "target": "soft"},
-        {"early_stopping": True},
         {"early_stopping": True, "target": "soft", "aggregation": "mean"},
         {"warm_start": True, "linear_weight": 0.5},
     ],
@@ -93,7 +82,7 @@ def test_all_of_check_estimator(params):
     _check(BalancedQuantileClassifierRegressor(**params), **excused)
 
 
-@pytest.mark.parametrize("params", [{}, {"target": "soft"}, {"branches": TWO_BRANCHES}], ids=str)
+@pytest.mark.parametrize("params", [{"branches": TWO_BRANCHES}, {"target": "soft"}], ids=str)
 def test_all_of_check_estimator_with_one_batch_and_nothing_excused(params):
     _check(BalancedQuantileClassifierRegressor(dropout=0, batch_size=1000, **params))
 
@@ -108,23 +97,7 @@ def test_members_treat_whole_weights_as_repeated_rows(scores):
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-5)
 
 
-def test_only_upper_thresholds_are_tagged_as_a_poor_score():
-    for aggregation in ("upper", "mean", "median", "midpoint"):
-        tags = get_tags(BalancedQuantileClassifierRegressor(aggregation=aggregation))
-        assert tags.regressor_tags.poor_score == (aggregation == "upper")
-
-
 # The paper ------------------------------------------------------------------------
-
-
-def test_lamem_scores_give_the_papers_thresholds(lamem_splits):
-    y = np.loadtxt(lamem_splits / "train_1.txt", usecols=1)
-    X = np.ones((len(y), 1), dtype=np.float32)
-    model = BalancedQuantileClassifierRegressor(
-        n_classes=4, branch_sizes=(), hidden_layer_sizes=(), batch_size=45000, max_epochs=1
-    ).fit(X, y)
-    assert model.thresholds_.round(2).tolist() == [0.68, 0.77, 0.85, 1.0]
-    assert np.array_equal(model.class_values_, model.thresholds_)
 
 
 def test_prediction_is_equation_one(scores):
@@ -159,23 +132,6 @@ def test_defaults_are_the_papers():
     assert (model.batch_size, model.max_epochs, model.optimizer) == (16, 10, "adam")
 
 
-def test_one_step_of_training_is_the_gradient_of_the_cross_entropy(scores):
-    X, y = scores
-    model = _model(
-        optimizer="sgd", lr=0.1, max_epochs=1, batch_size=len(X), dropout=0, n_classes=2
-    ).fit(X, y)
-    init_seed, dropout_seed, _ = draw_seeds(np.random.RandomState(0), 3)
-    seeds = {"init_seed": init_seed, "dropout_seed": dropout_seed}
-    network = BranchedMLP([slice(0, 6)], (16,), (16,), 2, "relu", 0.0, **seeds)
-    labels = torch.from_numpy((y > np.sort(y)[74]).astype(int))
-    loss = -torch.log_softmax(network(torch.from_numpy(X)), dim=1)[range(150), labels].mean()
-    loss.backward()
-    assert model.history_[0]["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
-    for found, start in zip(model.net_.module_.parameters(), network.parameters(), strict=True):
-        expected = start - 0.1 * start.grad
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
-
-
 def test_means_take_the_bias_away_and_keep_the_order():
     X, y = load_things_concepts(return_X_y=True)
     X = StandardScaler().fit_transform(X)
@@ -195,121 +151,23 @@ def test_means_take_the_bias_away_and_keep_the_order():
 def test_fitted_attributes(scores):
     X, y = scores
     model = _model(n_classes=3).fit(pd.DataFrame(X, columns=list("abcdef")), y)
-    assert model.n_classes_ == 3
+    assert (model.n_classes_, model.n_features_in_, len(model.history_)) == (3, 6, 3)
     assert model.class_counts_.tolist() == [50, 50, 50]
-    assert model.score_range_ == (0.0, 1.0)
     assert model.device_ == torch.device("cpu")
-    assert model.n_features_in_ == 6
     assert model.feature_names_in_.tolist() == list("abcdef")
-    assert len(model.history_) == 3
     losses = [epoch["train_loss"] for epoch in model.history_]
     assert losses[-1] < losses[0]
-
-
-def test_the_net_is_a_skorch_net_that_gives_the_same_probabilities(scores):
-    X, y = scores
-    model = _model(branches=(2, 4)).fit(X, y)
-    assert type(model.net_).__module__.startswith("skorch")
-    assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
-    assert np.array_equal(
-        model.net_.predict_proba(X.astype(np.float64)), model.predict_class_proba(X)
-    )
-
-
-def test_few_distinct_scores_make_fewer_classes(scores):
-    X, y = scores
-    with pytest.warns(UserWarning, match="balanced class"):
-        model = _model().fit(X, y > 0.5)
-    assert model.n_classes_ == 2
-    assert model.predict_class_proba(X).shape == (150, 2)
-
-
-@pytest.mark.parametrize("aggregation", ["upper", "mean", "median", "midpoint"])
-def test_one_distinct_score_is_predicted_always(scores, aggregation):
-    X, _ = scores
-    with pytest.warns(UserWarning, match="balanced class"):
-        model = _model(aggregation=aggregation).fit(X, np.full(150, 0.7))
-    np.testing.assert_allclose(model.predict(X), 0.7)
-
-
-def test_score_range_sets_the_top(scores):
-    X, y = scores
-    model = _model(score_range=(-1, 2)).fit(X, y)
-    assert model.class_values_[-1] == 2
-    with pytest.warns(UserWarning, match="hit rate"):
-        model = _model().fit(X, y - 0.9)
-    assert model.class_values_[-1] == pytest.approx((y - 0.9).max())
-    with pytest.raises(ValueError, match="outside score_range"):
-        _model(score_range=(0, 1)).fit(X, y - 0.9)
-
-
-# Soft targets, members -----------------------------------------------------------
-
-
-def test_members_average_their_probabilities(scores):
-    X, y = scores
-    model = _model(n_members=3, branches=(2, 4)).fit(X, y)
-    network = model.net_.module_.train()
-    network.dropout = 0.0
-    with torch.no_grad():
-        each = network(torch.from_numpy(X)).softmax(dim=-1).numpy()
-    assert each.shape == (3, 150, 4)
-    assert not np.allclose(each[0], each[1], atol=1e-2)
-    np.testing.assert_allclose(model.predict_class_proba(X), each.mean(axis=0), atol=1e-6)
-    assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
 
 
 # Linear path, input dropout, steps --------------------------------------------------
 
 
-def test_the_linear_path_is_mixed_in_by_its_weight(scores):
-    X, y = scores
-    network, linear, mixed = (
-        _model(linear_weight=weight).fit(X, y).predict_class_proba(X) for weight in (0, 1, 0.25)
-    )
-    np.testing.assert_allclose(mixed, 0.75 * network + 0.25 * linear, atol=1e-6)
-    model = _model(linear_weight=0.25, n_members=2).fit(X, y)
-    assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
-
-
-def test_the_linear_path_alone_orders_as_ridge_does(scores):
-    X, y = scores
-    ridge = RidgeCV(np.logspace(-2, 7, 37)).fit(X, y)
-    settings = {"n_classes": 32, "linear_weight": 1, "aggregation": "mean"}
-    found = _model(**settings).fit(X, y).predict(X)
-    assert spearman_score(ridge.predict(X), found) > 0.999
-
-
-def test_inputs_are_left_out_in_training_alone(scores):
-    X, y = scores
-    model = _model(input_dropout=0.75).fit(X, y)
-    assert model.input_dropout_ == 0.75
-    assert np.array_equal(model.predict(X), model.predict(X))
-    network = model.net_.module_.train()
-    masked = network._mask_inputs(torch.ones(4000, 6))
-    assert sorted(set(masked.flatten().tolist())) == [0.0, 2.0]
-    assert (masked == 0).float().mean().item() == pytest.approx(0.75, abs=0.02)
-    assert masked.square().mean().item() == pytest.approx(1, abs=0.05)
-    assert network.eval()._mask_inputs(torch.ones(1, 6)).tolist() == [[0.5] * 6]
-
-
-def test_input_dropout_by_the_ridge_penalty_follows_rows_and_noise(scores):
-    X, y = scores
-    few, many = (
-        _model(input_dropout="ridge").fit(np.tile(X, (times, 1)), np.tile(y, times))
-        for times in (1, 10)
-    )
-    assert 0 < many.input_dropout_ < few.input_dropout_ < 0.5
-    noise = np.random.default_rng(0).uniform(size=150)
-    assert _model(input_dropout="ridge").fit(X, noise).input_dropout_ > 0.9
-
-
 def test_few_rows_get_more_passes(scores):
     X, y = scores
-    model = _model(max_epochs="auto", batch_size=2).fit(X, y)
-    assert len(model.history_) == 27  # 75 batches a pass, 2,000 steps
-    many = np.tile(X, (300, 1)), np.tile(y, 300)
-    assert len(_model(max_epochs="auto", batch_size=200).fit(*many).history_) == 10
+    settings = {"max_epochs": "auto", "branch_sizes": (), "hidden_layer_sizes": ()}
+    assert len(_model(batch_size=2, **settings).fit(X, y).history_) == 27  # 75 batches a pass
+    many = np.tile(X, (10, 1)), np.tile(y, 10)
+    assert len(_model(batch_size=7, **settings).fit(*many).history_) == 10  # 214 batches a pass
 
 
 # Early stopping, callbacks ----------------------------------------------------------
@@ -344,9 +202,6 @@ def test_early_stopping_holds_out_whole_groups(scores):
         _model(early_stopping=True).fit(X, y, groups=np.zeros(150))
     with pytest.raises(ValueError, match="inconsistent"):
         _model(early_stopping=True).fit(X, y, groups=groups[:10])
-
-
-def test_early_stopping_needs_rows_to_hold_out():
     with pytest.raises(ValueError, match="at least 3 rows"):
         _model(early_stopping=True).fit(np.zeros((2, 1)), [0.1, 0.2])
 
@@ -427,11 +282,30 @@ def test_quantiles_are_those_of_the_mixed_training_scores(scores):
     assert extremes.max() <= y.max()
 
 
-@pytest.mark.parametrize("quantiles", [[-0.1], [0.5, 1.1], [np.nan], [[0.5]]])
-def test_levels_outside_zero_to_one_are_refused(scores, quantiles):
+@pytest.mark.parametrize(
+    "params",
+    [{"target": "hard"}, {"target": "soft"}, {"target": "soft", "linear_weight": 0.5}],
+    ids=str,
+)
+def test_intervals_hold_what_they_say_on_rows_not_seen(params):
+    # Normal around a known function of X, with a standard deviation of .1; what soft targets
+    # add to it is taken out.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 2)).astype(np.float32)
+    y = np.clip(0.5 + 0.1 * X[:, 0] + 0.1 * rng.normal(size=6000), 0, 1)
+    settings = {"n_classes": 12, "dropout": 0, "max_epochs": 30, "batch_size": 50, **params}
+    model = _model(**settings).fit(X[:3000], y[:3000])
+    for level in (0.5, 0.8, 0.9):
+        low, high = model.predict_quantiles(X[3000:], [(1 - level) / 2, (1 + level) / 2]).T
+        assert np.mean((low <= y[3000:]) & (y[3000:] <= high)) == pytest.approx(level, abs=0.05)
+    assert np.median(model.predict(X[3000:], return_std=True)[1]) == pytest.approx(0.1, abs=0.012)
+
+
+def test_levels_outside_zero_to_one_are_refused(scores):
     model = _model().fit(*scores)
-    with pytest.raises(ValueError, match="levels in"):
-        model.predict_quantiles(scores[0], quantiles)
+    for quantiles in ([-0.1], [0.5, 1.1], [np.nan], [[0.5]]):
+        with pytest.raises(ValueError, match="levels in"):
+            model.predict_quantiles(scores[0], quantiles)
 
 
 def test_recalibration_moves_the_level_and_keeps_the_order(scores):
@@ -460,63 +334,14 @@ def test_recalibration_moves_the_level_and_keeps_the_order(scores):
         _model().recalibrate(X, y)
 
 
-# Branches -------------------------------------------------------------------------
-
-
-def test_branches_by_width_slice_index_and_name_are_the_same(scores):
-    X, y = scores
-    frame = pd.DataFrame(X, columns=["cnn0", "cnn1", "ic0", "ic1", "ic2", "ic3"])
-    models = [
-        _model(branches=(2, 4)).fit(frame, y),
-        _model(branches={"cnn": slice(0, 2), "ic": slice(2, None)}).fit(frame, y),
-        _model(branches={"cnn": [0, 1], "ic": [2, 3, 4, 5]}).fit(frame, y),
-        _model(branches={"cnn": list(frame.columns[:2]), "ic": list(frame.columns[2:])}).fit(
-            frame, y
-        ),
-    ]
-    first = models[0].predict(frame)
-    assert len(models[0].net_.module_.branches) == 2
-    for model in models[1:]:
-        np.testing.assert_allclose(model.predict(frame), first, atol=1e-6)
-
-
-def test_branches_by_the_prefixes_that_scikit_learn_gives(scores):
-    X, y = scores
-    frame = pd.DataFrame(X, columns=list("abcdef"))
-    union = ColumnTransformer(
-        [("cnn", "passthrough", ["a", "b"]), ("ic", StandardScaler(), list("cdef"))]
-    ).set_output(transform="pandas")
-    model = make_pipeline(union, _model(branches="auto")).fit(frame, y)[-1]
-    assert model.feature_names_in_[0] == "cnn__a"
-    assert [b[0].in_features for b in model.net_.module_.branches] == [2, 4]
-    with pytest.raises(ValueError, match="set_output"):
-        _model(branches="auto").fit(X, y)
-
-
-def test_columns_in_no_branch_have_no_influence(scores):
-    X, y = scores
-    model = _model(branches={"first": [0, 1]}).fit(X, y)
-    changed = X.copy()
-    changed[:, 2:] = 99
-    assert np.array_equal(model.predict(changed), model.predict(X))
-
-
 # Input ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, pl.DataFrame, list])
+@pytest.mark.parametrize("kind", [np.float64, pd.DataFrame, pl.DataFrame, list])
 def test_kinds_of_tables(scores, kind):
     X, y = scores
     expected = _model().fit(X, y).predict(X)
-    found = _model().fit(kind(X), y).predict(kind(X))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_float64_gives_what_float32_gives(scores):
-    X, y = scores
-    assert np.array_equal(
-        _model().fit(X.astype(np.float64), y).predict(X), _model().fit(X, y).predict(X)
-    )
+    assert np.array_equal(_model().fit(kind(X), y).predict(kind(X)), expected)
 
 
 def test_a_memory_mapped_file_is_an_array_like_any(scores, tmp_path):
@@ -584,6 +409,9 @@ def test_bad_data_are_refused(scores):
         scores_with_a_hole = np.where(np.arange(150) == 3, bad, y)
         with pytest.raises(ValueError, match="NaN|infinity"):
             _model().fit(X, scores_with_a_hole)
+    for weights, message in ((-np.ones(150), "[Nn]egative"), (np.zeros(150), "zero")):
+        with pytest.raises(ValueError, match=message):
+            _model().fit(X, y, sample_weight=weights)
     model = _model().fit(X, y)
     with pytest.raises(ValueError, match="5 features.*6 features"):
         model.predict(X[:, :5])
@@ -611,24 +439,6 @@ def test_weights_of_one_change_nothing_and_rows_of_weight_zero_are_left_out(scor
     assert left_out.class_counts_.sum() == 100
 
 
-@pytest.mark.parametrize(
-    ("weights", "message"), [(-np.ones(150), "[Nn]egative"), (np.zeros(150), "zero")]
-)
-def test_bad_weights_are_refused(scores, weights, message):
-    with pytest.raises(ValueError, match=message):
-        _model().fit(*scores, sample_weight=weights)
-
-
-def test_metadata_routing_carries_weights_through_a_pipeline(scores):
-    X, y = scores
-    weights = np.r_[np.ones(100), np.zeros(50)]
-    with sklearn.config_context(enable_metadata_routing=True):
-        model = _model().set_fit_request(sample_weight=True)
-        scaler = StandardScaler().set_fit_request(sample_weight=False)
-        pipeline = make_pipeline(scaler, model).fit(X, y, sample_weight=weights)
-    assert pipeline[-1].class_counts_.sum() == 100
-
-
 # Randomness, copies, interruption -------------------------------------------------
 
 
@@ -637,7 +447,8 @@ class _SeeThreads(Callback):
         net.history.record("threads", torch.get_num_threads())
 
 
-def test_training_a_small_network_uses_one_thread(scores):
+def test_global_generators_and_threads_are_left_alone_and_one_thread_trains(scores):
+    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
     torch.set_num_threads(2)
     try:
         model = _model(net_callbacks=[_SeeThreads()]).fit(*scores)
@@ -645,6 +456,8 @@ def test_training_a_small_network_uses_one_thread(scores):
     finally:
         torch.set_num_threads(1)
     assert set(model.history_[:, "threads"]) == {1}
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
 
 
 def test_the_same_seed_gives_the_same_fit_and_another_another(scores):
@@ -656,21 +469,11 @@ def test_the_same_seed_gives_the_same_fit_and_another_another(scores):
     assert np.array_equal(*states)
 
 
-def test_global_generators_and_threads_are_left_alone(scores):
-    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
-    threads = torch.get_num_threads()
-    _model().fit(*scores)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    assert torch.get_num_threads() == threads
-
-
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_fits_side_by_side_give_what_fits_in_turn_give(scores, backend):
+def test_fits_side_by_side_give_what_fits_in_turn_give(scores):
     X, y = scores
     models = [_model(random_state=seed) for seed in range(4)]
     in_turn = [clone(model).fit(X, y).predict(X) for model in models]
-    with Parallel(n_jobs=2, backend=backend) as parallel:
+    with Parallel(n_jobs=2, backend="threading") as parallel:
         fitted = parallel(delayed(model.fit)(X, y) for model in models)
     for model, expected in zip(fitted, in_turn, strict=True):
         np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6)
@@ -709,19 +512,15 @@ def test_an_interrupted_fit_is_passed_on_and_leaves_the_model_unfitted(scores):
     assert model.set_params(net_callbacks=None).fit(X, y).predict_class_proba(X).shape == (150, 2)
 
 
-def test_it_is_silent_where_something_has_replaced_print(scores, capsys, monkeypatch):
-    # As Ray does.
-    written = print
-    monkeypatch.setattr(builtins, "print", lambda *args, **kwargs: written(*args, **kwargs))
-    _model().fit(*scores)
-    assert capsys.readouterr().out == ""
-
-
-def test_verbose_shows_the_epochs_and_silence_is_the_default(scores, capsys):
-    _model().fit(*scores)
-    assert capsys.readouterr().out == ""
+def test_verbose_shows_the_epochs_and_silence_is_the_default(scores, capsys, monkeypatch):
     _model(verbose=1).fit(*scores)
-    assert re.search("train_loss", capsys.readouterr().out)
+    assert "train_loss" in capsys.readouterr().out
+    # Ray, for one, replaces print; skorch takes that for a wish to print.
+    written = print
+    for replaced in (written, lambda *args, **kwargs: written(*args, **kwargs)):
+        monkeypatch.setattr(builtins, "print", replaced)
+        _model().fit(*scores)
+        assert capsys.readouterr().out == ""
 
 
 # In scikit-learn's tools ----------------------------------------------------------
@@ -734,7 +533,6 @@ def test_grid_search_over_the_papers_choices(scores):
         {
             "balancedquantileclassifierregressor__n_classes": [2, 4],
             "balancedquantileclassifierregressor__optimizer": ["adam", "rmsprop", "sgd"],
-            "balancedquantileclassifierregressor__activation": ["relu", "tanh", "gelu"],
         },
         scoring=spearman_scorer,
         cv=2,
