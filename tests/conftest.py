@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +19,10 @@ import sklearn.datasets
 import torch
 
 torch.set_num_threads(1)
+
+# A shell starts what runs in its background with Ctrl-C ignored, and tests of it would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 TEST_DATA = Path(os.environ.get("MEMORABILITY_TEST_DATA", ROOT.parent / "shared" / "data"))
