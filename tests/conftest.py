@@ -20,7 +20,7 @@ import torch
 
 torch.set_num_threads(1)
 
-# A shell starts what runs in its background with Ctrl-C ignored, and tests of it would wait for ever.
+# A shell ignores Ctrl-C for what it runs in its background, and tests of it would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
