@@ -74,16 +74,12 @@ def write_table(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def _parquet_writer() -> Callable[[dict[str, list[Any]], Path], object]:
-    """Return what writes columns to a file in Parquet: pyarrow, else polars."""
+    """Return what writes columns to a file in Parquet."""
     try:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError:
-        try:
-            polars = import_module("polars")
-        except ImportError as error:
-            raise ImportError(
-                "Files in Parquet need the package pyarrow (or polars): pip install pyarrow, or "
-                "let the file's name end in .csv."
-            ) from error
-        return lambda columns, path: polars.DataFrame(columns).write_parquet(path)
+    except ImportError as error:
+        raise ImportError(
+            "Files in Parquet need the package pyarrow: pip install pyarrow, or let the file's "
+            "name end in .csv."
+        ) from error
     return lambda columns, path: parquet.write_table(arrow.table(columns), path)

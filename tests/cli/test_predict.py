@@ -103,8 +103,7 @@ def test_files_hold_what_stdout_would(run, model_file, folder, bad, monkeypatch)
     assert isinstance(columns["score"][0], float)
     assert columns["score"][1] is None
     with monkeypatch.context() as context:
-        for package in ("pyarrow", "polars"):
-            context.setitem(sys.modules, package, None)
+        context.setitem(sys.modules, "pyarrow", None)
         done = run("predict", "china.jpg", "-m", "no model is needed", "-o", "new.parquet")
     assert done.code == 2
     assert "pip install pyarrow" in done.err
