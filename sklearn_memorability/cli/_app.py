@@ -11,6 +11,7 @@ from sklearn_memorability.cli._console import (
     OK,
     REFUSED,
     checked_stdout,
+    emit,
     say,
     warnings_as_lines,
 )
@@ -35,7 +36,7 @@ for command in (predict, fit, evaluate, extract, report, models, tables):
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"sklearn-memorability {installed_version('sklearn-memorability')}")
+        emit(f"sklearn-memorability {installed_version('sklearn-memorability')}\n")
         raise typer.Exit
 
 

@@ -216,6 +216,7 @@ def test_a_full_disk_stops_the_keeping_and_nothing_else(path):
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are POSIX's")
 def test_a_cache_that_may_only_be_read_is_read(path):
     fitted = transformer(filled(path, 20)).fit(images(1))
+    fitted.transform(images(1))  # reads the source of the preprocessing, which nobody may not
     for parent in path.parents:  # pytest's own, which only their owner may enter
         if parent == Path(tempfile.gettempdir()):
             break
