@@ -45,7 +45,7 @@ from sklearn_memorability.images._read import ImageContent
 _LISTED = 20  # errors in the text of a warning
 
 # What fits a CPU's caches, and what keeps a GPU busy.
-_BATCH_ON_CPU, _BATCH_ELSEWHERE = 4, 64
+_BATCH_ON_CPU, _BATCH_ELSEWHERE = 2, 64
 
 # Each worker gets about this many chunks, so that the last one is not waited for long.
 _CHUNKS_A_WORKER = 16
@@ -380,7 +380,8 @@ def _stacked(views: list[torch.Tensor]) -> torch.Tensor:
             f"preprocessing gives tensors of different shapes, {sorted(shapes)}; a network takes "
             "images of one size: resize and crop them."
         )
-    return torch.stack(views)
+    # Unlike stack, cat keeps the memory layout of the views, channels last, which the network wants.
+    return torch.cat([view[None] for view in views])
 
 
 def _plain(value: Any) -> Any:

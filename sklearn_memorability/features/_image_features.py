@@ -50,7 +50,7 @@ class ImageFeatures(ImageExtractor):
         shape (channels, height, width), such as a torchvision ``Compose``.
     batch_size : int or "auto", default="auto"
         How many images go through the network at a time. It changes memory and
-        speed, not the features. ``"auto"`` is 4 on the CPU, which suits its caches, and
+        speed, not the features. ``"auto"`` is 2 on the CPU, which suits its caches, and
         64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
@@ -170,7 +170,7 @@ class VGGFeatures(ImageExtractor):
         shape (channels, height, width), such as a torchvision ``Compose``.
     batch_size : int or "auto", default="auto"
         How many images go through the network at a time. It changes memory and
-        speed, not the features. ``"auto"`` is 4 on the CPU, which suits its caches, and
+        speed, not the features. ``"auto"`` is 2 on the CPU, which suits its caches, and
         64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
