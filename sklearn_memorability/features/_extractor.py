@@ -380,7 +380,7 @@ def _stacked(views: list[torch.Tensor]) -> torch.Tensor:
             f"preprocessing gives tensors of different shapes, {sorted(shapes)}; a network takes "
             "images of one size: resize and crop them."
         )
-    # Unlike stack, cat keeps the memory layout of the views, channels last, which the network wants.
+    # Unlike stack, cat keeps the layout of the views: channels last, as the network wants them.
     return torch.cat([view[None] for view in views])
 
 
