@@ -262,11 +262,12 @@ def changed(draw, content):
     return content
 
 
-def fuzz(name, n_examples):
+def fuzz(name, n_examples, derandomize=False):
     """Read so many damaged files."""
 
     @settings(
         max_examples=n_examples,
+        derandomize=derandomize,
         deadline=timedelta(seconds=20),
         suppress_health_check=list(HealthCheck),
         database=None,
@@ -282,7 +283,8 @@ def fuzz(name, n_examples):
 def test_a_reader_withstands_damaged_files(name):
     for variant, content in sound(name).items():
         assert check(name, variant, content) is None
-    fuzz(name, {"caches": 4, "images": 200}.get(name, 40))
+    # The same cases each time: a change is not stopped by what another one left.
+    fuzz(name, {"caches": 4, "images": 200}.get(name, 40), derandomize=True)
 
 
 @pytest.mark.parametrize("path", sorted(FINDINGS.iterdir()), ids=lambda path: path.stem)
