@@ -266,8 +266,8 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         errors: list[ImageReadError] = []
         cache = self._cache()
         cached = None if cache is None else CachedRows(cache, network.identity, network.width)
-        # Threads with a batch and a share of the cores each are as fast as one batch on all
-        # cores of an idle machine, and many times as fast on a busy one.
+        # Threads with a batch and a share of the cores each are nearly as fast as one batch on
+        # all cores of an idle machine, and many times as fast on a busy one.
         n_threads, n_cores_each = share_threads(network.device)
         pool = ThreadPoolExecutor(
             n_threads, "images", initializer=use_threads, initargs=(n_cores_each,)
