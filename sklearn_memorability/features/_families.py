@@ -5,7 +5,6 @@ import difflib
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from sklearn_memorability.features._backbones import (
     build_drawn,
     build_unfilled,
     fill,
+    import_extra,
 )
 from sklearn_memorability.features._preprocessing import CAFFE, Preprocess, Standard, Transform
 from sklearn_memorability.features._weights import (
@@ -110,7 +110,7 @@ def _rename_densenet(name: str) -> str:
 
 def timm_backbone(name: str) -> Backbone:
     """Return a network of timm, read in front of its classifier."""
-    timm = _extra("timm", "timm")
+    timm = import_extra("timm", "timm")
     try:
         config = timm.get_pretrained_cfg(name)
         known = timm.is_model(name)
@@ -149,7 +149,7 @@ def timm_backbone(name: str) -> Backbone:
 
 def clip_backbone(name: str) -> Backbone:
     """Return the image side of a CLIP model of open_clip: the joint embedding."""
-    open_clip = _extra("open_clip", "clip")
+    open_clip = import_extra("open_clip", "clip")
     _, _, config, pretrained = _clip_settings(name)
 
     def load(layer: str, weights: Path | None) -> nn.Module:
@@ -170,7 +170,7 @@ def clip_captions(
     name: str, weights: Path | None, device: torch.device
 ) -> Callable[[list[str]], torch.Tensor]:
     """Return the text side of a CLIP model of open_clip."""
-    open_clip = _extra("open_clip", "clip")
+    open_clip = import_extra("open_clip", "clip")
     model, _, _, pretrained = _clip_settings(name)
     whole: Any = _whole_clip(name, weights)
     if _is_plain(whole):
@@ -193,7 +193,7 @@ def clip_captions(
 
 def _clip_settings(name: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
     """Return a CLIP model's name, its tag, its configuration and that of its weights."""
-    open_clip = _extra("open_clip", "clip")
+    open_clip = import_extra("open_clip", "clip")
     model, _, tag = name.partition("/")
     config = open_clip.get_model_config(model)
     if config is None:
@@ -207,7 +207,7 @@ def _clip_settings(name: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]
 
 def _whole_clip(name: str, weights: Path | None) -> nn.Module:
     """Return a CLIP model with both of its sides."""
-    open_clip = _extra("open_clip", "clip")
+    open_clip = import_extra("open_clip", "clip")
     model, tag, _, settings = _clip_settings(name)
 
     def build(pretrained: str | None = None) -> nn.Module:
@@ -292,16 +292,6 @@ def output_width(network: nn.Module, preprocess: Preprocess, name: str) -> int:
             "are of shape (1, n_features). Pool over positions at its end."
         )
     return int(shape[1])
-
-
-def _extra(module: str, extra: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"Networks named '{extra}:...' come with the extra {extra!r}: "
-            f"pip install 'sklearn-memorability[{extra}]'"
-        ) from error
 
 
 def _fetched(name: str, wanted: str | None, build: Callable[[], Any]) -> Any:

