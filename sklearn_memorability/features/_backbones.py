@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
@@ -48,27 +48,26 @@ class Backbone:
         (n, 3, height, width) to (n, width).
     make_preprocess : callable
         Returns the preprocessing that its weights were trained with.
+    stages : tuple of str
+        What ``layer="stages"`` means; found by a rule where it is empty.
     """
 
     name: str
     layers: Mapping[str, int]
     load: Callable[[str, Path | None], nn.Module]
     make_preprocess: Callable[[], Preprocess]
+    stages: tuple[str, ...] = ()
 
     @cached_property
     def preprocess(self) -> Preprocess:
         """The preprocessing that its weights were trained with."""
         return self.make_preprocess()
 
-    def layer(self, layer: str | None) -> str:
-        """Return the name of a layer that exists, the default for None."""
+    def layer(self, layer: str | Sequence[str] | None) -> str:
+        """Return the default for None, several with commas between them."""
         if layer is None:
             return next(iter(self.layers))
-        if layer not in self.layers:
-            raise ValueError(
-                f"layer={layer!r} is not a layer of {self.name!r}; it has {list(self.layers)}."
-            )
-        return layer
+        return layer if isinstance(layer, str) else ",".join(layer)
 
 
 @dataclass(frozen=True)
@@ -173,13 +172,17 @@ class _VGG(nn.Module):
             # Behind each fully connected layer stands its ReLU: fc6 is classifier[:2],
             # fc7 (the last one before the softmax layer) is classifier[:5].
             self.classifier = whole.classifier[: {"fc6": 2, "fc7": 5}[layer]]
+        # Named where they can be read beside the last one.
+        self.pool, self.fc6 = nn.Identity(), nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """From images to the layer's outputs."""
         x = self.features(x)
+        mean = self.pool(x.mean(dim=(2, 3)))
         if self.layer == "pool":
-            return x.mean(dim=(2, 3))
-        return self.classifier(self.avgpool(x).flatten(1))
+            return mean
+        fc6 = self.fc6(self.classifier[:2](self.avgpool(x).flatten(1)))
+        return self.classifier[2:](fc6)
 
 
 def _vgg(depth: int, url: str) -> Backbone:
@@ -282,6 +285,7 @@ BACKBONES: dict[str, Backbone] = {
                 head="_fc.",
             ),
             make_preprocess=EfficientNetLite,
+            stages=("_blocks.12", "_blocks.14", "_blocks.15", "pool"),
         ),
         _vgg(16, "https://download.pytorch.org/models/vgg16-397923af.pth"),
         _vgg(19, "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),

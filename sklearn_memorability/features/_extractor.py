@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         "verbose": ["verbose"],
     }
 
-    def _select(self) -> tuple[str | nn.Module, str | None]:
+    def _select(self) -> tuple[str | nn.Module, str | Sequence[str] | None]:
         """Return the network, as the registry takes it, and the layer."""
         raise NotImplementedError  # pragma: no cover
 
@@ -156,7 +156,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def _prepare(
-        self, backbone: str | nn.Module, layer: str | None, preprocessing: Any
+        self, backbone: str | nn.Module, layer: str | Sequence[str] | None, preprocessing: Any
     ) -> tuple[Recipe, Network]:
         """Load the network; the transformer stays as it is."""
         device = resolve_device(self.device)

@@ -1,12 +1,12 @@
 """The transformers: which network, which layer."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import Options
+from sklearn.utils._param_validation import Options, StrOptions
 from torch import nn
 
 from sklearn_memorability.features._cache import FeatureCache
@@ -28,17 +28,30 @@ class ImageFeatures(ImageExtractor):
           weights in the extra ``embedded`` and needs no download.
         - ``"vgg16"`` is the paper's, ``"vgg19"`` its larger sister; see
           :class:`VGGFeatures`.
+        - ``"resmem"`` (256 features) and ``"vitmem"`` (768, extra ``timm``) are published
+          networks that were trained to predict memorability, on LaMem and MemCat. ResMem
+          [1]_ needs ``pip install resmem``, whose terms allow non-commercial use only;
+          ViTMem's [2]_ weights (343 MB, MIT licence) are downloaded at first use.
         - Any classifier of torchvision by its name there, such as ``"resnet50"``.
         - ``"timm:NAME"``, any network of timm (extra ``timm``).
         - ``"clip:MODEL/PRETRAINED"``, the image side of a CLIP model of open_clip (extra
           ``clip``), such as ``"clip:ViT-B-32/laion2b_s34b_b79k"``.
         - A network of your own, from (n, channels, height, width) to (n, n_features),
           together with ``preprocessing``. It is copied in ``fit``.
-    layer : str, optional
-        The layer to read. None is the one in front of the classifier (of CLIP, the
-        joint embedding), the only one of most networks; the VGGs have ``"fc7"``
-        (default) and ``"fc6"``, both after their ReLU, and ``"pool"``, the mean of the
-        last convolutions over the image.
+    layer : str, list or tuple of str, optional
+        The layer to read, or several, side by side. None is the one in front of the
+        classifier (of CLIP, the joint embedding); the VGGs have ``"fc7"`` (default) and
+        ``"fc6"``, both after their ReLU, and ``"pool"``, the mean of the last
+        convolutions over the image. Any other part of the network is read by its name
+        in the network (``"layer3"`` of a ResNet); an unknown name raises an error that
+        lists those there are. What has positions, a map of a convolutional network or
+        the patches of a transformer, becomes its channels' means and then their
+        standard deviations over positions. ``"stages"`` is a choice that orders scores
+        better than the default: the last map at each of the last three resolutions, or
+        a transformer's blocks at the half, at three quarters and at the end, and the
+        default layer, unless it is the mean of the last of these. Of
+        ``"efficientnet_lite0"`` it is blocks 12, 14 and 15 and the default layer (2688
+        features).
     weights : str or path-like, optional
         A file of weights for the network, ``.safetensors`` or written by
         ``torch.save(network.state_dict(), file)``. None takes the pretrained ones,
@@ -95,6 +108,13 @@ class ImageFeatures(ImageExtractor):
 
     The last two networks stay in memory for the next fit.
 
+    References
+    ----------
+    .. [1] C. D. Needell, W. A. Bainbridge, "Embracing new techniques in deep learning for
+       estimating image memorability", Computational Brain & Behavior 5, 2022.
+    .. [2] T. Hagen, T. Espeseth, "Image memorability prediction with vision transformers",
+       arXiv:2301.08647, 2023.
+
     Examples
     --------
     >>> from sklearn.datasets import load_sample_images
@@ -107,14 +127,14 @@ class ImageFeatures(ImageExtractor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageExtractor._parameter_constraints,
         "backbone": [str, nn.Module],
-        "layer": [str, None],
+        "layer": [str, list, tuple, None],
     }
 
     def __init__(
         self,
         backbone: str | nn.Module = "efficientnet_lite0",
         *,
-        layer: str | None = None,
+        layer: str | Sequence[str] | None = None,
         weights: str | os.PathLike[str] | None = None,
         preprocessing: str | Callable[..., Any] | None = None,
         batch_size: int | str = "auto",
@@ -137,7 +157,7 @@ class ImageFeatures(ImageExtractor):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _select(self) -> tuple[str | nn.Module, str | None]:
+    def _select(self) -> tuple[str | nn.Module, str | Sequence[str] | None]:
         return self.backbone, self.layer
 
 
@@ -222,7 +242,7 @@ class VGGFeatures(ImageExtractor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageExtractor._parameter_constraints,
-        "layer": [str],
+        "layer": [StrOptions({"fc7", "fc6", "pool"})],
         "depth": [Options(Integral, {16, 19})],
     }
 

@@ -108,7 +108,7 @@ def test_a_pickle_from_a_gpu_works_where_there_is_none(photographs, monkeypatch)
     ("params", "error", "message"),
     [
         ({"backbone": 3}, ValueError, "'backbone' parameter"),
-        ({"layer": "fc7"}, ValueError, r"\['pool'\]"),
+        ({"layer": 3}, ValueError, "'layer' parameter"),
         ({"preprocessing": "tensorflow"}, ValueError, "'preprocessing' parameter"),
         ({"device": "abacus"}, ValueError, "not a device"),
         ({"weights": "nowhere.pth"}, FileNotFoundError, r"nowhere\.pth"),

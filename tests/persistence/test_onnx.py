@@ -50,7 +50,9 @@ def test_the_head_gives_the_same_scores_for_any_number_of_rows(tmp_path):
 
 
 def test_pixels_go_in_and_the_same_scores_come_out(tiny, tmp_path, squeezenet_weights):
-    features = ImageFeatures("squeezenet1_1", weights=squeezenet_weights, device="cpu")
+    features = ImageFeatures(
+        "squeezenet1_1", weights=squeezenet_weights, device="cpu", layer=["features", "penultimate"]
+    )
     model = make_pipeline(features, StandardScaler(), PCA(2, whiten=True), tiny())
     search = GridSearchCV(model, {"pca__whiten": [True]}, cv=2).fit(TURNED, SCORES)
     path = tmp_path / "all.onnx"
