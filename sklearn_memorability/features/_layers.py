@@ -29,12 +29,14 @@ class Layers(nn.Module):
 
     def _keep(self, name: str, layer: nn.Module, given: Any, output: torch.Tensor) -> None:
         # Pooled at once, as what comes next may work in place.
-        setattr(self._found, name, pooled(output))
+        vars(self._found)[name] = pooled(output)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """From images to the layers' outputs."""
-        setattr(self._found, self.default, pooled(self.network(x)))
-        return torch.cat([getattr(self._found, name) for name in self.names], dim=1)
+        output = self.network(x)
+        found = {**vars(self._found), self.default: pooled(output)}
+        vars(self._found).clear()  # what gradients hang on
+        return torch.cat([found[name] for name in self.names], dim=1)
 
 
 def pooled(x: torch.Tensor) -> torch.Tensor:
@@ -61,7 +63,7 @@ def _by_position(x: torch.Tensor) -> torch.Tensor:
 def find_layers(
     network: nn.Module, layer: str, default: str, stages: tuple[str, ...], batch: torch.Tensor
 ) -> list[str]:
-    """Return the names of the layers asked for, with commas between them."""
+    """Return the names of the layers in ``layer``, where commas are between them."""
     traced, output = _trace(network, batch)
     stages = stages or _stages(network, traced, default, output)
     names = [
