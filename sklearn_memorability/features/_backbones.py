@@ -266,10 +266,6 @@ def _vitmem(layer: str) -> nn.Module:
     return timm.create_model("vit_base_patch16_224_miil", pretrained=False, num_classes=0)
 
 
-def _without_vit(name: str) -> str:
-    return name.removeprefix("vit.")
-
-
 BACKBONES: dict[str, Backbone] = {
     backbone.name: backbone
     for backbone in (
@@ -314,7 +310,7 @@ BACKBONES: dict[str, Backbone] = {
                     "vitmem_base_patch16_224_miil_v1-f580d24a.pth"
                 ),
                 head="head.",
-                rename=_without_vit,
+                rename=lambda name: name.removeprefix("vit."),
             ),
             make_preprocess=partial(Stretched, 224),
         ),
