@@ -12,10 +12,10 @@ FILE holds a caption a line. It runs offline in a few seconds.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import sklearn.datasets
 
 from sklearn_memorability import CaptionEmbedding
 from sklearn_memorability.images import list_images, read_image
@@ -24,16 +24,16 @@ N_SHOWN = 4
 N_CAPTIONS = 4
 CAPTIONS = """\
 A red flower on a plant.
-A temple with a tiled roof.
 A dog runs through the grass.
-A man climbs a rock.
-A child plays in the water.
-People walk down a street in the city.
-A bird flies over the sea.
+A man takes a picture with a camera.
+A woman in an orange suit smiles.
+A cat looks at the camera.
+Snow lies on the mountains behind a lake.
+People eat at a table.
 A man rides a bike."""
 
 parser = argparse.ArgumentParser(description="Show which captions lie nearest to images.")
-samples = Path(sklearn.datasets.__file__).parent / "images"
+samples = Path(sys.argv[0]).parent / "images"
 parser.add_argument("folder", nargs="?", type=Path, default=samples, help="images")
 parser.add_argument("--captions", type=Path, help="a file with a caption a line")
 parser.add_argument("--output", type=Path, default=Path("captions.png"), help="the figure")
@@ -58,7 +58,7 @@ if not paths:
 # The nearest captions of each image
 # ----------------------------------
 # Compare the captions of one image: the order is what was learned, and a cosine on its
-# own says little. Neither sample is an everyday scene, and it shows.
+# own says little. Few of the samples are everyday scenes, and it shows.
 
 embedding = CaptionEmbedding(on_error="nan", verbose=1).fit(paths)
 described = embedding.describe(paths, candidates, k=N_CAPTIONS)

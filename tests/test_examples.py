@@ -41,6 +41,31 @@ def test_examples_say_what_is_wrong_with_a_folder(example, folder, message, tmp_
     assert "Traceback" not in done.stderr
 
 
+def test_the_quickstart_ranks_a_folder_of_ones_own(photographs, tmp_path):
+    (tmp_path / "images").mkdir()
+    for path in photographs:
+        (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
+    command = [EXAMPLES / "plot_quickstart.py", tmp_path / "images", "--output", tmp_path / "q.png"]
+    done = _run("-W", "error", *command)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"(0\.\d+) \((0\.\d+) to (0\.\d+)\)  (\S+)", done.stdout)
+    assert {row[3] for row in rows} == {path.name for path in photographs}
+    assert rows == sorted(rows, key=lambda row: row[0], reverse=True)
+    assert all(low < score < high for score, low, high, _ in rows)
+    assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "images" / "broken.jpg").write_bytes(b"no image")
+    done = _run(*command)
+    assert done.returncode == 2
+    assert "broken.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_image_of_the_examples_has_its_source():
+    sources = (EXAMPLES / "images" / "SOURCES.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+\.jpg)` .* (?:CC0 1\.0|public domain)", sources, re.MULTILINE)
+    assert named == sorted(path.name for path in (EXAMPLES / "images").glob("*.jpg"))
+
+
 def test_the_captions_example_takes_images_and_captions_of_ones_own(photographs, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "flower.jpg").write_bytes(photographs[1].read_bytes())
