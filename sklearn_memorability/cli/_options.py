@@ -88,6 +88,16 @@ Backbone = Annotated[
         show_default=False,
     ),
 ]
+FitBackbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="NAME",
+        help="The network; 'models' lists them, 'embedded' is the embedded model's. [default: "
+        "that for fewer than 1000 images, else, and in the paper's models, efficientnet_lite0]",
+        show_default=False,
+    ),
+]
 Embedding = Annotated[
     str | None,
     typer.Option(
