@@ -92,7 +92,7 @@ def fit(
     scores: options.Scores,
     output: options.Output = Path("model.skops"),
     kind: options.ModelKind = options.Kind.RECOMMENDED,
-    backbone: options.FitBackbone = None,
+    backbone: options.Backbone = None,
     embedding: options.Embedding = None,
     image_column: options.ImageColumn = "image",
     score_column: options.ScoreColumn = "score",

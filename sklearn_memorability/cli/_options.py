@@ -84,17 +84,8 @@ Backbone = Annotated[
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="The network; 'models' lists them. [default: efficientnet_lite0]",
-        show_default=False,
-    ),
-]
-FitBackbone = Annotated[
-    str | None,
-    typer.Option(
-        "--backbone",
-        metavar="NAME",
-        help="The network; 'models' lists them, 'embedded' is the embedded model's. [default: "
-        "that for fewer than 1000 images, else, and in the paper's models, efficientnet_lite0]",
+        help="The network; 'models' lists them. [default: efficientnet_lite0; of 'fit' to fewer "
+        "than 1000 images 'embedded', the embedded model's]",
         show_default=False,
     ),
 ]

@@ -85,9 +85,8 @@ class ReadyModel:
         networks = [file for file in files if file not in heads]
         if len(networks) > 1:
             raise ValueError(
-                f"weights: {self.name!r} has one file of its network, and these are "
-                f"{len(networks)}: {', '.join(map(str, networks))}."
-                + (f" The file of its head is {self.head.name}." if self.head else "")
+                f"weights={[*map(str, networks)]}: {self.name!r} takes one file of its network; "
+                f"none of these has its head's hash, {self.head and self.head.sha256}."
             )
         own = networks[0] if networks else None
         features = ImageFeatures(self.network, weights=own, device=device)
