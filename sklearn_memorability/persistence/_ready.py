@@ -85,8 +85,12 @@ class ReadyModel:
         networks = [file for file in files if file not in heads]
         if len(networks) > 1:
             raise ValueError(
-                f"weights={[*map(str, networks)]}: {self.name!r} takes one file of its network; "
-                f"none of these has its head's hash, {self.head and self.head.sha256}."
+                f"weights={[*map(str, networks)]}: {self.name!r} takes one file of its network"
+                + (
+                    f", and one with the hash of its head, {self.head.sha256}."
+                    if self.head
+                    else "."
+                )
             )
         own = networks[0] if networks else None
         features = ImageFeatures(self.network, weights=own, device=device)

@@ -128,7 +128,7 @@ def test_files_that_cannot_be_had_are_named_with_their_source_and_place(hub, sig
         row_of("http://127.0.0.1:9", head[0]).load("cpu", [siglip[1]])
     for told in ("http://127.0.0.1:9/model_weights.pth", str(hub / "memcoach-head.pth"), "weights"):
         assert told in str(caught.value)
-    with pytest.raises(ValueError, match=r"takes one file of its network.*hash, 2ac0"):
+    with pytest.raises(ValueError, match=r"takes one file of its network.*head, 2ac0"):
         load("memcoach", weights=[siglip[1], head[0]])
     with pytest.raises(FileNotFoundError, match=r"'vitmen'.*embedded, vitmem, memcoach, resmem"):
         load("vitmen")
