@@ -147,7 +147,7 @@ def fit(
     if device is not None and hasattr(model[-1], "device"):
         model[-1].set_params(device=device)
     with unreadable_images() as errors:
-        X = model[0].fit(data.images).transform(data.images)
+        X = model[0].fit(data.images, data.target).transform(data.images)
     list_failures({str(data.images[row]): error.reason for row, error in errors.items()})
     good = np.setdiff1d(np.arange(len(X)), list(errors))
     if not len(good):
