@@ -1,8 +1,10 @@
 """What all tests share: pinned threads, pictures, weights."""
 
 import gc
+import http.server
 import os
 import signal
+import threading
 import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,6 +56,12 @@ def lamem_splits():
 
 
 @pytest.fixture(scope="session")
+def published():
+    """The folder with files of published models."""
+    return _needs("published")
+
+
+@pytest.fixture(scope="session")
 def photographs():
     """Two real JPEG files that come with scikit-learn."""
     folder = Path(sklearn.datasets.__file__).parent / "images"
@@ -72,6 +80,34 @@ def vgg16_weights(tmp_path_factory):
     torch.save(network.state_dict(), path)
     yield path
     path.unlink()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serve a folder on this machine; yields the folder and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The folder in which torch keeps what it downloaded, empty."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ from sklearn_memorability.cli._console import (
 )
 from sklearn_memorability.cli._tables import check_output, number, write_table
 
+# Below so many images, features that were tuned to memorability make up for some of them.
+_FEW = 1000
+
 
 def extract(
     paths: options.Paths,
@@ -130,6 +133,9 @@ def fit(
     splitter = _splitter(cv, data, seed) if cv else None
     settings = given(batch_size=batch_size, device=device, cache=cache)
     shows_bar = shows_progress(progress)
+    is_papers = kind in (options.Kind.PAPER, options.Kind.TWO_BRANCH)
+    if not (backbone or embedding or is_papers) and len(data.images) < _FEW:
+        backbone = "embedded"
     model = _make_model(
         kind,
         backbone,
@@ -141,7 +147,7 @@ def fit(
     if device is not None and hasattr(model[-1], "device"):
         model[-1].set_params(device=device)
     with unreadable_images() as errors:
-        X = model[0].fit_transform(data.images)
+        X = model[0].fit(data.images, data.target).transform(data.images)
     list_failures({str(data.images[row]): error.reason for row, error in errors.items()})
     good = np.setdiff1d(np.arange(len(X)), list(errors))
     if not len(good):
@@ -192,7 +198,7 @@ def _make_model(
     settings: dict[str, Any],
 ) -> Any:
     """Return the Pipeline from images to scores that the options ask for."""
-    from sklearn_memorability.cli._inputs import make_transformer
+    from sklearn_memorability.cli._inputs import embedded_features, make_transformer
     from sklearn_memorability.pipelines import (
         mlp_regressor,
         recommended_regressor,
@@ -202,7 +208,10 @@ def _make_model(
 
     if kind is options.Kind.TWO_BRANCH:
         embedding = embedding or "flickr8k"
-    features = make_transformer(backbone, embedding, **settings)
+    if backbone == "embedded" and embedding is None:
+        features = embedded_features(**settings)
+    else:
+        features = make_transformer(backbone, embedding, **settings)
     if kind is options.Kind.SVR:
         return svr_regressor(features)
     shared: dict[str, Any] = {"score_range": score_range, "random_state": seed}

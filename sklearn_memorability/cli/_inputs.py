@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from sklearn.pipeline import FeatureUnion
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sklearn_memorability._utils._estimators import parts_of
 from sklearn_memorability.datasets import load_image_folder
@@ -22,6 +23,7 @@ from sklearn_memorability.features import (
 )
 from sklearn_memorability.images import ImageReadError, list_images
 from sklearn_memorability.images._collect import SUFFIXES
+from sklearn_memorability.metrics import spearman_score, split_half_consistency
 from sklearn_memorability.persistence import load
 
 _RANGE = "--score-range"
@@ -107,6 +109,27 @@ def load_scored(
     )
 
 
+def agreement(scores: Path, seed: int) -> float | None:
+    """Return how well two halves of people agree, by a table's columns; None if it can't tell."""
+    table = read_table(scores)
+
+    def numbers(name: str) -> Any:
+        return read_scores(table[name], name, None)
+
+    if {"half1", "half2"} <= table.keys():
+        return spearman_score(numbers("half1"), numbers("half2"))
+    if "hits" not in table or not {"misses", "responses"} & table.keys():
+        return None
+    hits = numbers("hits")
+    counts = {"hits": hits}
+    counts["misses"] = numbers("misses") if "misses" in table else numbers("responses") - hits
+    correction = "none"
+    if {"false_alarms", "correct_rejections"} <= table.keys():
+        counts |= {name: numbers(name) for name in ("false_alarms", "correct_rejections")}
+        correction = "difference"
+    return split_half_consistency(**counts, correction=correction, random_state=seed).consistency
+
+
 def read_columns(scores: Path, columns: dict[str, str | None]) -> dict[str, list[Any]]:
     """Read a table of scores that has these columns, each by the option that names it."""
     table = read_table(scores)
@@ -125,7 +148,7 @@ def open_model(name: str, batch_size: int | None, device: str | None, cache: str
     try:
         model = load(name, device=device)
     except FileNotFoundError as error:
-        hint = "'sklearn-memorability fit' makes such files."
+        hint = "'sklearn-memorability fit' makes files, 'sklearn-memorability models' lists names."
         raise typer.BadParameter(f"{name}: {error} {hint}", param_hint="--model") from error
     transformers = image_transformers(model)
     if not transformers:
@@ -147,6 +170,15 @@ def make_transformer(backbone: str | None, embedding: str | None, **settings: An
         return CaptionEmbedding(embedding, with_cnn=True, **settings)
     cnn = ImageFeatures(backbone, **settings)
     return FeatureUnion([("cnn", cnn), ("ic", CaptionEmbedding(embedding, **settings))])
+
+
+def embedded_features(device: str | None = None, **settings: Any) -> Any:
+    """Return the embedded model's features as a transformer, which no fit changes."""
+    model = load("embedded", device=device)
+    features = FrozenEstimator(model[:-1] if isinstance(model, Pipeline) else model)
+    for transformer in image_transformers(features):
+        transformer.set_params(**settings)
+    return features
 
 
 def image_transformers(model: Any) -> list[Any]:

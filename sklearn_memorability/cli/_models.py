@@ -1,4 +1,4 @@
-"""``models``: the networks, joint spaces and models that can be chosen."""
+"""``models``: the ready models, networks and joint spaces that can be chosen."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -18,7 +18,10 @@ _FAMILIES = (
 
 
 def models(json: options.Json = False) -> int:
-    """List the networks, the joint spaces and the embedded model."""
+    """List ready models, networks and joint spaces.
+
+    Figures are Spearman's correlations on images that a model was not fitted to.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -28,14 +31,22 @@ def models(json: options.Json = False) -> int:
     if json:
         emit(as_json(listed))
         return OK
-    titles = (
-        "Networks, for --backbone",
-        "Joint spaces of images and captions, for --embedding",
-        "The model that comes with the package, for --model embedded",
-    )
+    ready = listed["ready_models"]
+    sets = dict.fromkeys(name for model in ready for name in model["measured"])
+    tables = {
+        "Ready models, for --model": [
+            {key: model[key] for key in ("name", "terms", "size", "weights")} for model in ready
+        ],
+        "How well they rank images that they were not fitted to": [
+            {"Spearman": name}
+            | {model["name"]: _figure(model["measured"].get(name)) for model in ready}
+            for name in sets
+        ],
+        "Networks, for --backbone": listed["networks"],
+        "Joint spaces of images and captions, for --embedding": listed["joint_spaces"],
+    }
     console = Console(highlight=False)
-    for title, listed_here in zip(titles, listed.values(), strict=True):
-        rows = listed_here if isinstance(listed_here, list) else [listed_here]
+    for title, rows in tables.items():
         table = Table(*rows[0], box=SIMPLE_HEAD)
         for row in rows:
             # As Text, since brackets, as in an extra's name, would be markup.
@@ -48,7 +59,6 @@ def models(json: options.Json = False) -> int:
 def _listed() -> dict[str, Any]:
     from sklearn_memorability.captions import VisualSemanticEmbedding
     from sklearn_memorability.features._backbones import BACKBONES
-    from sklearn_memorability.persistence import read_facts
 
     networks = [
         {
@@ -66,14 +76,32 @@ def _listed() -> dict[str, Any]:
         space = VisualSemanticEmbedding.load(name)
         network = (space.network_ or {}).get("backbone")
         spaces.append({"name": name, "features": space.n_components_, "network": network})
+    return {"ready_models": _ready(), "networks": networks, "joint_spaces": spaces}
+
+
+def _ready() -> list[dict[str, Any]]:
+    """Return what there is to know of each ready model."""
+    from sklearn_memorability.persistence import read_facts
+    from sklearn_memorability.persistence._model import EMBEDDED_FILE
+    from sklearn_memorability.persistence._ready import READY
+
     facts = read_facts("embedded")
-    embedded = {
-        "name": "embedded",
-        "fitted to": facts["n_samples"],
-        "network": ", ".join(network["backbone"] for network in facts["image_networks"]),
-        "card": "docs/ready_models.md",
-    }
-    return {"networks": networks, "joint_spaces": spaces, "embedded_model": embedded}
+    own = {key: facts.get(key) for key in ("terms", "trained_on", "citation", "scale")}
+    size = _size(EMBEDDED_FILE.stat().st_size)
+    weights = "here" if find_spec("efficientnet_lite_pytorch") else _install("embedded")
+    embedded = {"name": "embedded", "size": size, "weights": weights, **own}
+    return [
+        {**embedded, "measured": facts.get("measured", {})},
+        *({"size": _size(m.size), "weights": m.where(), **m.about()} for m in READY.values()),
+    ]
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def _figure(correlation: float | None) -> str:
+    return "" if correlation is None else f"{correlation:.2f}"
 
 
 def _weights(backbone: Any) -> str:

@@ -69,7 +69,12 @@ ScoreRange = Annotated[
 # Models and features.
 Model = Annotated[
     str,
-    typer.Option("--model", "-m", metavar="FILE", help="A model that 'fit' has saved."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A ready model ('models' lists them), or a file that 'fit' has saved.",
+    ),
 ]
 ModelKind = Annotated[
     Kind, typer.Option("--model", "-m", metavar="KIND", help=f"{', '.join(Kind)}.")
@@ -79,7 +84,8 @@ Backbone = Annotated[
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="The network; 'models' lists them. [default: efficientnet_lite0]",
+        help="The network; 'models' lists them. [default: efficientnet_lite0; of 'fit' to fewer "
+        "than 1000 images 'embedded', the embedded model's]",
         show_default=False,
     ),
 ]

@@ -115,6 +115,16 @@ def evaluate(
     score_column: options.ScoreColumn = "score",
     group_column: options.GroupColumn = None,
     score_range: options.ScoreRange = None,
+    consistency: Annotated[
+        float | None,
+        typer.Option(
+            "--consistency",
+            min=0,
+            max=1,
+            metavar="R",
+            help="Correlation of the scores from two halves of people.",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     json: options.Json = False,
     batch_size: options.BatchSize = None,
@@ -122,15 +132,20 @@ def evaluate(
     cache: options.Cache = None,
     progress: options.Progress = True,
 ) -> int:
-    """Measure a model on other images with scores.
+    """Measure how well a model fits images with scores.
 
-    Spearman's correlation with its bootstrap interval, the mean squared error, and the
-    bias. On images that the model was fitted to, the figures are too good.
+    Spearman's correlation with its bootstrap interval, the mean squared error, the
+    bias, and the spread of predicted and true scores. On images that the model was
+    fitted to, the figures are too good.
+
+    The ceiling is what people's agreement lets a model reach. It needs --consistency,
+    or columns half1 and half2 (scores from two halves of people), or hits with misses
+    or responses (and false_alarms with correct_rejections).
     """
     import numpy as np
 
     from sklearn_memorability._utils._estimators import steps_of
-    from sklearn_memorability.cli._inputs import load_scored, open_model
+    from sklearn_memorability.cli._inputs import agreement, load_scored, open_model
     from sklearn_memorability.metrics import spearman_interval, spearman_score
 
     opened = open_model(model, batch_size, device, cache)
@@ -138,6 +153,9 @@ def evaluate(
     data = load_scored(
         images, scores, image_column, score_column, group_column, score_range or own_range or (0, 1)
     )
+    agreed = agreement(scores, seed) if consistency is None else consistency
+    # Spearman-Brown, and its root, as in split_half_consistency.
+    ceiling = None if agreed is None else (2 * max(agreed, 0) / (1 + max(agreed, 0))) ** 0.5
     names = [str(path) for path in data.images]
     predicted: list[float] = []
     failures: dict[str, str] = {}
@@ -153,13 +171,17 @@ def evaluate(
     spearman = spearman_score(true, found)
     low, high = spearman_interval(true, found, groups=groups, random_state=seed)
     mse, bias = float(((found - true) ** 2).mean()), float((found - true).mean())
+    spread = float(found.std()), float(true.std())
     if json:
         document = {
             "model": model,
             "spearman": number(spearman),
             "interval": [number(low), number(high)],
+            "consistency": None if agreed is None else number(agreed),
+            "ceiling": None if ceiling is None else number(ceiling),
             "mse": number(mse),
             "bias": number(bias),
+            "spread": [*map(number, spread)],
             "n_images": len(true),
             "n_failed": len(failures),
         }
@@ -167,10 +189,16 @@ def evaluate(
     else:
         drawn = "images" if groups is None else f"groups of {group_column!r}"
         failed = f"  ({len(failures)} failed)" if failures else ""
+        reach = ""
+        if ceiling is not None:
+            reach = f"ceiling   {ceiling:.3f}  (two halves of people agree at {agreed:.3f})\n"
         emit(
             f"Spearman  {spearman:.3f}  (95 % interval {low:.3f} to {high:.3f}, {drawn} redrawn)\n"
+            f"{reach}"
             f"MSE       {mse:.4g}\n"
             f"bias      {bias:+.4g}  (predicted less true)\n"
+            f"spread    {spread[0]:.4g}  (standard deviation; that of true scores is "
+            f"{spread[1]:.4g})\n"
             f"images    {len(true)}{failed}\n"
         )
     return SOME_FAILED if failures else OK

@@ -30,6 +30,7 @@ from sklearn_memorability.features._weights import (
 
 _N_CLASSES = 1000  # of the classifiers in torchvision
 _CAPTIONS = 256  # that go through a text tower at a time
+_CLIP_INPUT = ("mean", "std", "interpolation", "resize_mode")
 
 
 def get_backbone(backbone: str | nn.Module) -> Backbone:
@@ -159,7 +160,7 @@ def clip_backbone(name: str) -> Backbone:
         size = pretrained.get("image_size") or config["vision_cfg"].get("image_size", 224)
         settings = open_clip.transform.PreprocessCfg(
             size=size,
-            **{k: pretrained[k] for k in ("mean", "std", "interpolation") if k in pretrained},
+            **{k: v for k, v in pretrained.items() if k in _CLIP_INPUT},
         )
         return Transform(open_clip.transform.image_transform_v2(settings, is_train=False))
 

@@ -42,17 +42,25 @@ class DownloadedWeights:
     """Weights that are published at an address, with digits of their hash in the name."""
 
     url: str
+    # Where the address doesn't tell them.
+    name: str = ""
+    sha256: str = ""
+
+    @property
+    def target(self) -> Path:
+        """Where the file lies once it is downloaded."""
+        name = self.name or Path(urlparse(self.url).path).name
+        return Path(torch.hub.get_dir(), "checkpoints", name)
 
     def path(self, backbone: str) -> Path:
         """Return where the file lies, downloading it at first use."""
-        name = Path(urlparse(self.url).path).name
-        target = Path(torch.hub.get_dir(), "checkpoints", name)
+        target = self.target
         if not target.exists():
             self._download(target, backbone)
         return target
 
     def _download(self, target: Path, backbone: str) -> None:
-        digits = target.stem.rpartition("-")[2]
+        digits = self.sha256 or target.stem.rpartition("-")[2]
         logger.info("Downloading %s to %s", self.url, target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +87,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state, dict) and isinstance(state.get("model"), dict):
+            state = state["model"]  # with settings beside it, as some training scripts save it
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{str(path)!r} is refused: it is damaged, or holds more than tensors. Save a "

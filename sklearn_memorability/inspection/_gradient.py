@@ -20,6 +20,7 @@ from sklearn_memorability.images import read_image
 from sklearn_memorability.inspection._occlusion import fill_colour
 from sklearn_memorability.inspection._unwrap import fitted_steps
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+from sklearn_memorability.regression._layers import LayersRegressor
 
 _Function = Callable[[torch.Tensor], torch.Tensor]
 
@@ -53,8 +54,8 @@ def gradient_map(
         :class:`~sklearn_memorability.features.VGGFeatures` or
         :class:`~sklearn_memorability.features.CaptionEmbedding` (or a FeatureUnion of
         them), of StandardScaler, and of
-        :class:`~sklearn_memorability.regression.BalancedQuantileClassifierRegressor`;
-        or a search or frozen estimator around it.
+        :class:`~sklearn_memorability.regression.BalancedQuantileClassifierRegressor` or
+        a published model's layers; or a search or frozen estimator around it.
     image : path, bytes, open file, PIL image, array or tensor
         One image; see :func:`~sklearn_memorability.images.read_image`.
     fill : "mean", int or tuple of three int, default="mean"
@@ -203,7 +204,8 @@ def _differentiable(
     """Return a model's networks, and its score as a function of their normalised inputs."""
     first, *steps = fitted_steps(model)
     weighted = _extractors(first)
-    if not steps or not isinstance(steps[-1], BalancedQuantileClassifierRegressor):
+    heads = BalancedQuantileClassifierRegressor | LayersRegressor
+    if not steps or not isinstance(steps[-1], heads):
         raise _refusal((steps or [first])[-1])
     networks = [extractor._network for _, extractor in weighted]
     finishes = [(weight, _finish(extractor)) for weight, extractor in weighted]
@@ -276,6 +278,9 @@ def _scale(step: Any) -> _Function:
 
 
 def _head(regressor: Any) -> _Function:
+    if isinstance(regressor, LayersRegressor):
+        layers = regressor.as_module()
+        return lambda x: layers.to(x.device)(x)
     module = regressor.net_.module_
     values = torch.as_tensor(regressor.class_values_, dtype=torch.float32)
 

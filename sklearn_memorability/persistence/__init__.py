@@ -1,6 +1,6 @@
-"""Fitted models in files to share: without pickle, for the Hub, as ONNX."""
+"""Fitted models in files to share: without pickle, for the Hub, as ONNX; and ready ones."""
 
-from sklearn_memorability.persistence._card import ModelCard, save_to_folder
+from sklearn_memorability.persistence._card import ModelCard
 from sklearn_memorability.persistence._model import load, read_facts, save
 from sklearn_memorability.persistence._onnx import export_onnx, onnx_input
 
@@ -11,5 +11,4 @@ __all__ = [
     "onnx_input",
     "read_facts",
     "save",
-    "save_to_folder",
 ]

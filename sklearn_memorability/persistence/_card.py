@@ -10,11 +10,20 @@ from typing import Any
 
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.persistence._contents import hash_of_file
-from sklearn_memorability.persistence._model import MODEL_FILE, read_facts, save
+
+# The file in a folder for the Hub.
+MODEL_FILE = "model.skops"
 
 _LIBRARY = "sklearn-memorability"
 _TASK = "tabular-regression"
 _TAGS = ("image-memorability", "scikit-learn", "skops")
+# Facts of ready models, and of others saved with ``facts``, that readers of a card must know.
+_ORIGIN = {
+    "terms": "Terms",
+    "trained_on": "Trained on",
+    "scale": "Scale of the score",
+    "citation": "Published in",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +138,12 @@ class ModelCard:
             lines += [f"Rows: {facts['n_samples']}.", ""]
         versions = ", ".join(f"{name} {v}" for name, v in facts["versions"].items())
         lines += [f"Saved {facts['saved']} with {versions}."]
+        origin = [f"- {text}: {facts[key]}" for key, text in _ORIGIN.items() if facts.get(key)]
+        if origin:
+            lines += ["", "## Origin", "", *origin]
+        if facts.get("measured"):
+            lines += ["", "| set | Spearman |", "|---|---|"]
+            lines += [f"| {name} | {value:.3g} |" for name, value in facts["measured"].items()]
         if self.limits:
             lines += ["", "## Limits", "", self.limits]
         return lines
@@ -158,63 +173,10 @@ def _use(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def save_to_folder(
-    model: Any,
-    folder: str | os.PathLike[str],
-    *,
-    card: ModelCard,
-    weights: Sequence[str | os.PathLike[str]] = (),
-    trusted: Sequence[str | type] | None = None,
+def write_beside(
+    folder: Path, card: ModelCard, facts: dict[str, Any], weights: Sequence[str | os.PathLike[str]]
 ) -> None:
-    """Write a fitted model, its card and its configuration into a folder to be uploaded.
-
-    Parameters
-    ----------
-    model : estimator
-        As for :func:`save`.
-    folder : str or path-like
-        The folder; it is made where there is none. Files of these names in it are replaced, others
-        are left alone.
-    card : ModelCard
-        What readers should know about the model.
-    weights : sequence of path-likes, default=()
-        Files of image networks' own weights that the model needs, to be copied beside it.
-    trusted : list of types or of their full names, optional
-        As for :func:`save`.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError, ValueError, ImportError
-        As for :func:`save`; ValueError also for ``weights`` that the model does not need.
-    TypeError
-        If ``card`` is not a ModelCard.
-
-    Notes
-    -----
-    The folder holds ``model.skops``, ``README.md`` (the card) and ``config.json``.
-    ``hf upload USER/NAME FOLDER`` of huggingface_hub uploads it; :func:`load` takes the folder, as
-    it is downloaded.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn_memorability.datasets import load_things_concepts
-    >>> from sklearn_memorability.persistence import ModelCard, save_to_folder
-    >>> from sklearn_memorability.pipelines import svr_regressor
-    >>> model = svr_regressor().fit(*load_things_concepts(return_X_y=True))
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> save_to_folder(model, folder.name, card=ModelCard(title="SVR on THINGS concepts"))
-    >>> sorted(path.name for path in Path(folder.name).iterdir())
-    ['README.md', 'config.json', 'model.skops']
-    >>> folder.cleanup()
-    """
-    if not isinstance(card, ModelCard):
-        raise TypeError(f"card={card!r} must be a ModelCard.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    save(model, folder / MODEL_FILE, trusted=trusted)
-    facts = read_facts(folder)
+    """Write what goes with a model in a folder: files of weights, the card, its configuration."""
     needed = facts["weights_files"]
     for path in map(Path, weights):
         if needed.get(path.name) != hash_of_file(path):

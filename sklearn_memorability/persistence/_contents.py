@@ -21,6 +21,7 @@ from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFe
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import is_name
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+from sklearn_memorability.regression._layers import LayersRegressor
 from sklearn_memorability.regression._scaler import BatchedScaler
 
 # Beside what skops trusts: scikit-learn's estimators, NumPy's arrays, Python's containers.
@@ -29,6 +30,7 @@ TRUSTED = (
     BatchedScaler,
     CaptionEmbedding,
     ImageFeatures,
+    LayersRegressor,
     VGGFeatures,
     VisualSemanticEmbedding,
     Bunch,
@@ -56,6 +58,8 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
             n_samples.append(int(np.sum(part.class_counts_)))
         if hasattr(part, "n_samples_seen_"):
             n_samples.append(int(np.max(part.n_samples_seen_)))
+        if isinstance(part, LayersRegressor):
+            facts.update(part.about or {})
         # The nodes of a search tree in a file could point anywhere; it is grown again.
         if isinstance(attributes.get("_tree"), KDTree | BallTree):
             attributes["_tree"] = None

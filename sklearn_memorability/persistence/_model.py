@@ -1,4 +1,4 @@
-"""Save a fitted model to one file, and load it, without pickle."""
+"""Save a fitted model to one file, or a folder, and load it, without pickle."""
 
 import io
 import json
@@ -7,7 +7,7 @@ import platform
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,13 +22,13 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_memorability._torch import resolve_device
 from sklearn_memorability._utils._estimators import is_search
 from sklearn_memorability._utils._files import write_whole
+from sklearn_memorability.persistence._card import MODEL_FILE, ModelCard, write_beside
 from sklearn_memorability.persistence._contents import TRUSTED, after_loading, to_save
+from sklearn_memorability.persistence._ready import READY
 
-# The file in a folder for the Hub.
-MODEL_FILE = "model.skops"
 # The model that comes with the package, and its name.
 _EMBEDDED = "embedded"
-_EMBEDDED_FILE = Path(str(files(__package__) / "data" / "embedded.skops"))
+EMBEDDED_FILE = Path(str(files(__package__) / "data" / "embedded.skops"))
 
 _FORMAT = "sklearn-memorability model"
 _FORMAT_VERSION = 2
@@ -41,9 +41,15 @@ _PACKAGES = ("sklearn-memorability", "scikit-learn", "numpy", "torch", "skorch")
 
 
 def save(
-    model: Any, path: str | os.PathLike[str], *, trusted: Sequence[str | type] | None = None
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    card: ModelCard | None = None,
+    weights: Sequence[str | os.PathLike[str]] = (),
+    facts: Mapping[str, Any] | None = None,
+    trusted: Sequence[str | type] | None = None,
 ) -> None:
-    """Write a fitted model to one file that can be shared, without pickle.
+    """Write a fitted model to a file, or with a card to a folder, to be shared without pickle.
 
     Parameters
     ----------
@@ -51,7 +57,18 @@ def save(
         A fitted estimator of this package or of scikit-learn, or a Pipeline around such. A search
         is saved as its ``best_estimator_``.
     path : str or path-like
-        The file, ending in ``.skops``. It is there as a whole or not at all.
+        The file, ending in ``.skops``. It is there as a whole or not at all. With ``card``, the
+        folder, which is made where there is none; other files in it are left alone.
+    card : ModelCard, optional
+        What readers should know about the model. It makes ``path`` a folder for the Hugging Face
+        Hub, with ``model.skops``, ``README.md`` (the card) and ``config.json``.
+    weights : sequence of path-likes, default=()
+        With ``card``: files of image networks' own weights that the model needs, to be copied
+        beside it.
+    facts : mapping, optional
+        More facts for :func:`read_facts`, as JSON can hold them. The card shows ``"terms"``,
+        ``"trained_on"``, ``"scale"``, ``"citation"`` and ``"measured"`` (Spearman's correlation by
+        name of a set).
     trusted : list of types or of their full names, optional
         Classes and functions of your own that the model holds. :func:`load` needs the same list,
         and the code that they are from.
@@ -61,14 +78,16 @@ def save(
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     ValueError
-        If a part of it can't be in such a file; names the part and the way out.
+        If a part of it can't be in such a file; names the part and the way out. Also if the model
+        doesn't need ``weights``.
+    TypeError
+        If ``card`` is not a ModelCard.
     ImportError
         If skops is missing; names the extra.
 
     See Also
     --------
-    load : Read the file.
-    save_to_folder : The file in a folder that the Hugging Face Hub takes.
+    load : Read the file or the folder.
 
     Notes
     -----
@@ -80,12 +99,15 @@ def save(
     is known by the file's name and hash: share the file, too. An embedding that was learned, given
     as an object or a file, goes into the file.
 
+    ``hf upload USER/NAME FOLDER`` of huggingface_hub uploads a folder; :func:`load` takes the
+    folder as it is downloaded.
+
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> from sklearn_memorability.datasets import load_things_concepts
-    >>> from sklearn_memorability.persistence import load, save
+    >>> from sklearn_memorability.persistence import ModelCard, load, save
     >>> from sklearn_memorability.pipelines import mlp_regressor
     >>> X, y = load_things_concepts(return_X_y=True)
     >>> model = mlp_regressor(max_epochs=1, random_state=0, device="cpu").fit(X, y)
@@ -94,11 +116,25 @@ def save(
     >>> loaded = load(Path(folder.name, "model.skops"))
     >>> bool((loaded.predict(X) == model.predict(X)).all())
     True
+    >>> save(model, Path(folder.name, "hub"), card=ModelCard(title="THINGS concepts"))
+    >>> sorted(path.name for path in Path(folder.name, "hub").iterdir())
+    ['README.md', 'config.json', 'model.skops']
     >>> folder.cleanup()
     """
     skops = import_skops()
+    if card is not None:
+        if not isinstance(card, ModelCard):
+            raise TypeError(f"card={card!r} must be a ModelCard.")
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        save(model, folder / MODEL_FILE, facts=facts, trusted=trusted)
+        write_beside(folder, card, read_facts(folder), weights)
+        return
     if Path(path).suffix != ".skops":
-        raise ValueError(f"{os.fspath(path)!r} must end in .skops, which is what is written.")
+        raise ValueError(
+            f"{os.fspath(path)!r} must end in .skops, which is what is written; with card=, it is "
+            "a folder."
+        )
     check_is_fitted(model)
     if is_search(model) and not hasattr(model, "best_estimator_"):
         raise ValueError("A search with refit=False holds no fitted model: set refit=True.")
@@ -111,17 +147,18 @@ def save(
     except Exception as error:
         # Foreign objects may raise anything when they are asked for their state.
         raise ValueError(f"The {type(model).__name__} can't be saved: {error}") from error
-    facts = {
+    about = {
+        **(facts or {}),
+        **known,
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_versions()},
         "model": type(copied).__name__,
         "n_features": getattr(copied, "n_features_in_", None),
-        **known,
     }
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr(_FACTS, json.dumps(facts, indent=1))
+        archive.writestr(_FACTS, json.dumps(about, indent=1))
     write_whole(path, buffer.getvalue())
 
 
@@ -132,7 +169,7 @@ def load(
     weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     trusted: Sequence[str | type] | None = None,
 ) -> Any:
-    """Read a model that :func:`save` or :func:`save_to_folder` wrote.
+    """Read a model that :func:`save` wrote, or a ready one by its name.
 
     Nothing in the file is run. Only estimators of this package and of scikit-learn, NumPy arrays,
     numbers, strings and their containers are built.
@@ -140,16 +177,21 @@ def load(
     Parameters
     ----------
     path : str or path-like
-        The file, the folder with ``model.skops`` in it, or ``"embedded"``, the small model that
-        comes with the package (its network needs the extra ``embedded``). That one knows objects
-        on photographs and little else: read its card in ``docs/ready_models.md`` before you use
-        its scores.
+        The file, the folder with ``model.skops`` in it, or a ready model; which one is good for
+        what is said in ``docs/ready_models.md``.
+
+        - ``"embedded"`` comes with the package and works offline (extra ``embedded``).
+        - ``"vitmem"`` (MIT, 343 MB, extra ``timm``) and ``"memcoach"`` (Apache-2.0, 3.5 GB, extra
+          ``clip``) are downloaded at first use.
+        - ``"resmem"`` (for non-commercial use) takes its weights from its own package,
+          ``pip install resmem``.
     device : str or torch.device, optional
         Where networks compute from now on: it becomes their parameter. None leaves it as it was,
         or takes the best there is where that device is not here.
     weights : path-like or sequence of path-likes, optional
         Where files of an image network's own weights are, if they don't lie beside ``path``. They
-        are recognised by their hash.
+        are recognised by their hash. Of a ready model, its files where they lie elsewhere: that of
+        its network, and that of its head where it has its own.
     trusted : list of types or of their full names, optional
         Types beyond those above that may be built. Trust only what you know.
 
@@ -163,11 +205,14 @@ def load(
     ------
     FileNotFoundError
         If there is no such file.
+    WeightsUnavailableError
+        If a ready model's files must be downloaded and can't be; says which file is wanted, and
+        where to put it.
     ValueError
         If it is damaged, of another format, or holds types that are not trusted; names the file
         and the types. Also if ``device`` is not on this machine.
     ImportError
-        If skops is missing; names the extra.
+        If skops, or a package that a ready model needs, is missing; says how to install it.
 
     Warns
     -----
@@ -182,6 +227,9 @@ def load(
     >>> model.predict(load_sample_images().images).shape
     (2,)
     """
+    beside = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
+    if path in READY:
+        return READY[path].load(device, [Path(p) for p in beside])
     skops = import_skops()
     names = _names(trusted)
     if device is not None:
@@ -189,7 +237,6 @@ def load(
     file = _find(path)
     facts = read_facts(file)
     differing = _differing(facts)
-    beside = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
     with _naming(file, f" (It was saved with {differing}.)" if differing else ""):
         _check_types(file, names)
         with warnings.catch_warnings():
@@ -200,7 +247,7 @@ def load(
         beside += [file.parent / Path(name).name for name in facts["weights_files"]]
         model = after_loading(model, device, [Path(p) for p in beside], facts["weights_files"])
     # The tests of each release are run with the embedded one.
-    if differing and file != _EMBEDDED_FILE:
+    if differing and file != EMBEDDED_FILE:
         warnings.warn(
             f"{str(file)!r} was saved with {differing}. Predictions may differ; check some of "
             "them, or install these versions.",
@@ -216,11 +263,14 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path : str or path-like
-        The file, the folder with ``model.skops`` in it, or ``"embedded"``.
+        The file, the folder with ``model.skops`` in it, or a ready model's name.
 
     Returns
     -------
     dict
+        Of a ready model: its ``"terms"``, what it was ``"trained_on"``, ``"citation"``, ``"scale"``
+        of the score, and what was ``"measured"``, Spearman's correlation by set. A file has these
+        where they are known, and
         ``"saved"`` (when), ``"versions"`` of the packages, ``"model"`` (its class),
         ``"n_features"`` (None where it takes images), ``"n_samples"`` it was fitted to (None if not
         known), ``"image_networks"`` and ``"weights_files"`` (name and SHA-256) that it needs beside
@@ -239,9 +289,15 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> read_facts("embedded")["n_samples"]
     946
     """
+    if path in READY:
+        return READY[path].about()
     file = _find(path)
     if not file.is_file():
-        raise FileNotFoundError(f"There is no file of a model at {str(file)!r}.")
+        names = ", ".join([_EMBEDDED, *READY])
+        raise FileNotFoundError(
+            f"There is no file of a model at {str(file)!r}, and no ready model of that name; there "
+            f"are {names}."
+        )
     with _naming(file), zipfile.ZipFile(file) as archive:
         # Uncompressed, a member is no larger than the file that it is in.
         if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
@@ -310,7 +366,7 @@ def _naming(file: Path, hint: str = "") -> Iterator[None]:
 
 def _find(path: str | os.PathLike[str]) -> Path:
     if path == _EMBEDDED:
-        return _EMBEDDED_FILE
+        return EMBEDDED_FILE
     file = Path(path)
     return file / MODEL_FILE if file.is_dir() else file
 

@@ -28,6 +28,7 @@ from sklearn_memorability.features._joint_space import ClipSpace
 from sklearn_memorability.images import read_image
 from sklearn_memorability.images._collect import as_image_list
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+from sklearn_memorability.regression._layers import LayersRegressor
 
 # One file of protocol buffers can't be larger than 2 GB.
 _LARGEST_FILE = 2_000_000_000
@@ -44,7 +45,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, part: str = "all") 
     model : estimator
         A fitted :class:`~sklearn_memorability.regression.BalancedQuantileClassifierRegressor`, or
         a Pipeline or search around one, with image features, StandardScaler and PCA in front of
-        it.
+        it; or a ready model.
     path : str or path-like
         The file, ending in ``.onnx``. It is there as a whole or not at all. Above 2 GB, the weights
         lie beside it in ``<path>.data``.
@@ -67,12 +68,13 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, part: str = "all") 
     Notes
     -----
     The input is ``"pixels"`` of shape (n, 3, height, width), or ``"features"`` of shape
-    (n, n_features); the outputs are ``"score"`` (n,) and ``"class_proba"`` (n, n_classes). n is
-    free. Pixels are those of the image after scaling and cropping, red first: of 8 bits, 0 to 255,
-    where the network's preprocessing is this package's own; else the floating-point numbers that
-    the library's preprocessing gives. Normalising is part of the exported model. Its metadata tell
-    the preprocessing, the classes' thresholds and values. Scores agree with the model's own to
-    about 1e-6. Networks compute in single precision, whatever ``precision`` is.
+    (n, n_features); the outputs are ``"score"`` (n,) and, of models with classes,
+    ``"class_proba"`` (n, n_classes). n is free. Pixels are those of the image after scaling and
+    cropping, red first: of 8 bits, 0 to 255, where the network's preprocessing is this package's
+    own; else the floating-point numbers that the library's preprocessing gives. Normalising is
+    part of the exported model. Its metadata tell the preprocessing, and the classes' thresholds
+    and values. Scores agree with the model's own to about 1e-6. Networks compute in single
+    precision, whatever ``precision`` is.
 
     Examples
     --------
@@ -93,12 +95,16 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, part: str = "all") 
     if any(_takes_images(step) for step in steps[1:]):
         raise ValueError("Image features can be exported as the first step only.")
     _import_onnx()
-    modules = [*map(_as_module, steps[:-1]), _Scores(steps[-1])]
-    facts = {
-        "producer": f"sklearn-memorability {metadata.version('sklearn-memorability')}",
-        "thresholds": json.dumps(steps[-1].thresholds_.tolist()),
-        "values": json.dumps(steps[-1].class_values_.tolist()),
-    }
+    facts = {"producer": f"sklearn-memorability {metadata.version('sklearn-memorability')}"}
+    head = steps[-1]
+    if isinstance(head, LayersRegressor):
+        scores = head.as_module()
+        facts |= {key: str(value) for key, value in (head.about or {}).items()}
+    else:
+        scores = _Scores(head)
+        facts["thresholds"] = json.dumps(head.thresholds_.tolist())
+        facts["values"] = json.dumps(head.class_values_.tolist())
+    modules = [*map(_as_module, steps[:-1]), scores]
     if _takes_images(steps[0]):
         grey = Image.new("RGB", (256, 256), "grey")
         name, example = "pixels", _pixels(modules[0], grey).repeat(2, 1, 1, 1)
@@ -170,7 +176,7 @@ def _write(
             (example,),
             dynamo=True,
             input_names=[name],
-            output_names=["score", "class_proba"],
+            output_names=["score", "class_proba"][: 1 + ("values" in facts)],
             dynamic_shapes=({0: torch.export.Dim("n")},),
             verbose=False,
         )

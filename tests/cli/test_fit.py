@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
 from sklearn_memorability.persistence import load
+
+LITE = ["--backbone", "efficientnet_lite0"]
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def _svr():
 
 
 def test_the_figure_is_the_mean_over_folds_by_group(run, arguments, by_hand):
-    arguments += ["-m", "svr", "--group-column", "object", "--cv", "3"]
+    arguments += ["-m", "svr", "--group-column", "object", "--cv", "3", *LITE]
     done = run(*arguments, "--json")
     assert done.code == 0
     assert done.err == "Wrote model.skops, fitted to 24 images.\n"
@@ -60,7 +62,7 @@ def test_the_figure_is_the_mean_over_folds_by_group(run, arguments, by_hand):
 
 
 def test_the_model_is_fitted_to_all_images_and_knows_no_cache(run, arguments, by_hand):
-    assert run(*arguments, "-m", "svr", "--cv", "0", "-o", "svr.skops").out == ""
+    assert run(*arguments, "-m", "svr", "--cv", "0", "-o", "svr.skops", *LITE).out == ""
     model = load("svr.skops")
     assert model[0].cache is None
     assert model[0].on_error == "raise"
@@ -73,9 +75,15 @@ def test_the_model_is_fitted_to_all_images_and_knows_no_cache(run, arguments, by
 
 # 24 scores, with ties, don't make sixteen classes.
 @pytest.mark.filterwarnings("ignore:The .* distinct scores")
-def test_the_recommended_model_is_the_default(run, arguments):
+def test_the_recommended_model_on_the_embedded_ones_features_is_the_default(
+    run, arguments, by_hand
+):
     assert run(*arguments, "--cv", "0", "--score-range", "-1", "1", "--seed", "7").code == 0
-    regressor = load("model.skops")[-1]
+    model = load("model.skops")
+    start = load("embedded")
+    features = (start[:-1] if isinstance(start, Pipeline) else start).transform(by_hand[0][:2])
+    np.testing.assert_allclose(model[0].transform(by_hand[0][:2]), features, rtol=1e-4, atol=1e-5)
+    regressor = model[-1]
     assert regressor.aggregation == "mean"
     assert regressor.score_range_ == (-1, 1)
     assert regressor.random_state == 7
@@ -90,7 +98,7 @@ def test_the_papers_models_are_fitted(run, arguments, by_hand):
     assert isinstance(both[0], CaptionEmbedding)
     assert both[-1].n_features_in_ == 1280 + 1024
     # A network by name and a joint space stand side by side: the same features here.
-    assert run(*arguments, "--backbone", "efficientnet_lite0", "-o", "union.skops").code == 0
+    assert run(*arguments, *LITE, "-o", "union.skops").code == 0
     images = by_hand[0][:3]
     np.testing.assert_allclose(load("union.skops").predict(images), both.predict(images), rtol=1e-4)
 

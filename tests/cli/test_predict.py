@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from sklearn_memorability.inspection import class_proba, quantiles
+from sklearn_memorability.metrics import split_half_consistency
 from sklearn_memorability.persistence import save
 from sklearn_memorability.pipelines import svr_regressor
 
@@ -132,12 +133,25 @@ def test_a_model_that_is_not_there_or_takes_features_is_refused(run, folder):
     done = run("predict", "china.jpg", "-m", "gone.skops")
     assert done.code == 2
     assert "--model: gone.skops: " in done.err
-    assert "'sklearn-memorability fit' makes such files" in done.err
+    assert "'sklearn-memorability fit' makes files" in done.err
+    assert "vitmem" in done.err
     rng = np.random.default_rng(0)
     save(svr_regressor().fit(rng.normal(size=(20, 3)), rng.uniform(size=20)), "features.skops")
     done = run("predict", "china.jpg", "-m", "features.skops")
     assert (done.code, done.out) == (2, "")
     assert "takes features, not images" in done.err
+
+
+def test_a_ready_model_is_named_wherever_a_file_is(run, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "resmem", None)
+    for command in (
+        ["predict", "china.jpg"],
+        ["report", "china.jpg"],
+        ["evaluate", "--images", ".", "--scores", "scores.csv"],
+    ):
+        done = run(*command, "-m", "resmem")
+        assert (done.code, done.out) == (2, "")
+        assert "pip install resmem" in done.err
 
 
 @pytest.fixture
@@ -169,8 +183,35 @@ def test_a_models_figures_are_right(run, evaluated):
     lines = run(*arguments, "--group-column", "object").out.splitlines()
     assert lines[0].startswith(f"Spearman  {spearman:.3f}  (95 % ")
     assert lines[0].endswith("groups of 'object' redrawn)")
-    assert [line.split()[0] for line in lines] == ["Spearman", "MSE", "bias", "images"]
+    assert [line.split()[0] for line in lines] == ["Spearman", "MSE", "bias", "spread", "images"]
     assert max(map(len, lines)) <= 80
+    assert found["spread"] == pytest.approx([predicted.std(), true.std()])
+    assert found["ceiling"] is None
+
+
+def test_the_ceiling_is_what_peoples_agreement_allows(run, evaluated, own_set, tmp_path):
+    arguments, _, true = evaluated
+    done = run(*arguments, "--consistency", "0.6")
+    assert done.out.splitlines()[1] == "ceiling   0.866  (two halves of people agree at 0.600)"
+    halves = true + np.random.default_rng(0).normal(0, 0.05, (2, 24))
+    hits = np.round(80 * true)
+    columns = {
+        "half1,half2": halves.T,
+        "hits,misses": np.column_stack([hits, 80 - hits]),
+        "hits,responses": np.column_stack([hits, 80 + 0 * hits]),
+    }
+    header, *rows = (own_set / "scores.csv").read_text(encoding="utf-8").splitlines()
+    found = {}
+    for names, values in columns.items():
+        cells = [",".join(map(str, row)) for row in values]
+        lines = [f"{header},{names}", *(f"{a},{b}" for a, b in zip(rows, cells, strict=True))]
+        (tmp_path / "scores.csv").write_text("\n".join(lines), encoding="utf-8")
+        told = json.loads(run(*arguments, "--scores", tmp_path / "scores.csv", "--json").out)
+        found[names] = told["consistency"]
+        assert told["ceiling"] == pytest.approx(np.sqrt(2 * found[names] / (1 + found[names])))
+    assert found["half1,half2"] == pytest.approx(spearmanr(*halves).statistic, abs=1e-6)
+    expected = split_half_consistency(hits=hits, misses=80 - hits, random_state=0).consistency
+    assert found["hits,misses"] == found["hits,responses"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_scores_outside_the_models_range_are_refused(run, evaluated, own_set, tmp_path):

@@ -1,8 +1,6 @@
 import hashlib
-import http.server
 import os
 import pickle
-import threading
 
 import pytest
 import torch
@@ -15,34 +13,6 @@ from sklearn_memorability.features._weights import (
 )
 
 STATE = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.ones(2)}
-
-
-@pytest.fixture
-def server(tmp_path):
-    """Serve a folder on this machine; yields the folder and its address."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, *arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """The folder in which torch keeps what it downloaded, empty."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 def _publish(folder):

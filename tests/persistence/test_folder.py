@@ -5,13 +5,13 @@ import pytest
 from sklearn.datasets import load_sample_images
 
 from sklearn_memorability import ImageFeatures
-from sklearn_memorability.persistence import ModelCard, load, read_facts, save_to_folder
+from sklearn_memorability.persistence import ModelCard, load, read_facts, save
 from sklearn_memorability.pipelines import mlp_regressor
 
 
 def test_a_folder_holds_the_model_its_card_and_its_configuration(small, rows, tmp_path):
     folder = tmp_path / "new" / "folder"
-    save_to_folder(small, folder, card=ModelCard(title="Small"))
+    save(small, folder, card=ModelCard(title="Small"))
     assert {path.name for path in folder.iterdir()} == {"README.md", "config.json", "model.skops"}
     np.testing.assert_array_equal(load(folder).predict(rows[0]), small.predict(rows[0]))
     config = json.loads((folder / "config.json").read_text())
@@ -33,7 +33,7 @@ def test_the_hub_reads_the_cards_header(small, tmp_path):
         description="What it does.",
         limits="What it can't.",
     )
-    save_to_folder(small, tmp_path, card=card)
+    save(small, tmp_path, card=card)
     read = hub.ModelCard.load(tmp_path / "README.md")
     assert read.data.library_name == "sklearn-memorability"
     assert read.data.license == "cc-by-4.0"
@@ -52,14 +52,14 @@ def test_weights_of_ones_own_can_go_with_it(tmp_path, squeezenet_weights):
     settings = {"n_classes": 2, "max_epochs": 1, "branch_sizes": (2,), "device": "cpu"}
     model = mlp_regressor(features, **settings).fit(images, [0.6, 0.8])
     card = ModelCard(title="Images")
-    save_to_folder(model, tmp_path, card=card, weights=[squeezenet_weights])
+    save(model, tmp_path, card=card, weights=[squeezenet_weights])
     np.testing.assert_array_equal(load(tmp_path).predict(images), model.predict(images))
     text = (tmp_path / "README.md").read_text()
     assert "`X` is images" in text
     assert squeezenet_weights.name in text
     (tmp_path / "other.pth").write_bytes(b"other")
     with pytest.raises(ValueError, match="does not need"):
-        save_to_folder(model, tmp_path, card=card, weights=[tmp_path / "other.pth"])
+        save(model, tmp_path, card=card, weights=[tmp_path / "other.pth"])
 
 
 def test_a_card_needs_a_title_and_numbers(small, tmp_path):
@@ -70,4 +70,4 @@ def test_a_card_needs_a_title_and_numbers(small, tmp_path):
     with pytest.raises(TypeError, match="tags"):
         ModelCard(title="a", tags="one")
     with pytest.raises(TypeError, match="card"):
-        save_to_folder(small, tmp_path, card="a card")
+        save(small, tmp_path, card="a card")
