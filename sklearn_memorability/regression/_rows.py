@@ -8,8 +8,15 @@ from sklearn.utils import check_array
 _SHOWN = 5
 
 
+def refuse_bfloat16(X: Any) -> None:
+    """Refuse a tensor of a type that NumPy lacks."""
+    if "bfloat16" in str(getattr(X, "dtype", "")):
+        raise TypeError("X is of type bfloat16, which NumPy lacks; pass X.float().")
+
+
 def rows_of_nan(X: Any) -> np.ndarray:
     """Return the numbers of the rows that have NaN; refuse what is no table of numbers."""
+    refuse_bfloat16(X)
     X = check_array(X, ensure_all_finite="allow-nan")
     # Most rows have a finite sum, and no copy of them is made.
     rows = np.flatnonzero(np.isnan(X.sum(axis=1, dtype=np.float64)))
