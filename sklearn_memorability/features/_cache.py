@@ -114,6 +114,7 @@ class FeatureCache:
         if not os.fspath(path):
             raise ValueError("cache='' names no file; None keeps no features.")
         path = Path(path)
+        self._beside = path.parent
         # os.path's questions have an answer where a folder may not be looked into, too.
         if os.path.isdir(path) or (not os.path.exists(path) and not path.suffix):
             path = path / _FILE_NAME
@@ -222,14 +223,13 @@ class FeatureCache:
 
     def check(self) -> None:
         """Raise a ValueError if the file is no cache of this version, or its folder is missing."""
-        folder = self.path.parent
-        home = folder.parent if self.path.name == _FILE_NAME else folder
         try:
-            os.stat(home)
+            os.stat(self._beside)
             _connect(self.path).close()
         except FileNotFoundError as error:
             raise ValueError(
-                f"cache={str(self.path)!r}: there is no folder {str(home)!r}; make it first."
+                f"cache={str(self.path)!r}: there is no folder {str(self._beside)!r}; "
+                "make it first."
             ) from error
         except (OSError, sqlite3.Error) as error:
             # Features can be computed without it; whoever uses it is warned then.

@@ -204,7 +204,7 @@ def _scores(y: ArrayLike, name: str) -> np.ndarray:
     if name == "y_pred" and y.dtype.kind == "f" and len(rows := np.flatnonzero(np.isnan(y))):
         raise ValueError(
             f"Input y_pred contains NaN in {len(rows)} of {len(y)} rows, the first is {rows[0]}. "
-            "An image that could not be read has no prediction: leave such rows out, here by "
+            "An image that could not be read has no prediction. Leave such rows out, here by "
             "good = ~np.isnan(y_pred), or in cross-validation from X and y."
         )
     return check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name=name)

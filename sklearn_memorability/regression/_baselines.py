@@ -29,7 +29,7 @@ class _NaNForNaN:
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = tags.input_tags.sparse = False
         return tags
 
 

@@ -168,9 +168,15 @@ def test_fitted_attributes(scores):
 def test_few_rows_get_more_passes(scores):
     X, y = scores
     settings = {"max_epochs": "auto", "branch_sizes": (), "hidden_layer_sizes": ()}
-    assert len(_model(batch_size=2, **settings).fit(X, y).history_) == 27  # 75 batches a pass
-    many = np.tile(X, (10, 1)), np.tile(y, 10)
-    assert len(_model(batch_size=7, **settings).fit(*many).history_) == 10  # 214 batches a pass
+    # Steps: four a row, but no more than 2,000; passes: no fewer than ten.
+    for n_rows, batch_size, n_passes in (
+        (24, 64, 96),
+        (150, 10, 40),
+        (1500, 50, 67),
+        (1500, 7, 10),
+    ):
+        many = np.resize(X, (n_rows, X.shape[1])), np.resize(y, n_rows)
+        assert len(_model(batch_size=batch_size, **settings).fit(*many).history_) == n_passes
 
 
 # Early stopping, callbacks ----------------------------------------------------------
