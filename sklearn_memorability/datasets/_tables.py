@@ -70,9 +70,9 @@ def _columns_of_file(path: Path) -> dict[str, list[Any]]:
     else:
         text = _decoded(path, content)
         text = text[_COMMENTS.match(text).end() :]  # type: ignore[union-attr]
-        header = re.sub('"[^"]*"', "", text.splitlines()[0]) if text else ""
-        separator = next((sep for sep in "\t;," if sep in header), ",")
-        if header in ("sep=;", "sep=,", "sep=\t"):  # Excel's own line
+        line = re.sub('"[^"]*"', "", text.splitlines()[0]) if text else ""
+        separator = next((sep for sep in "\t;," if sep in line), ",")
+        if line in ("sep=;", "sep=,", "sep=\t"):  # Excel's own line
             text = text.partition("\n")[2]
         rows = _split(path, text, separator)
     # Spreadsheet programs leave empty rows and columns behind what was in them.
