@@ -202,7 +202,7 @@ def spearman_interval(
 
 def _scores(y: ArrayLike, name: str) -> np.ndarray:
     values: Any = column_or_1d(y)
-    missing = np.flatnonzero(values != values) if name == "y_pred" else []
+    missing: Any = np.flatnonzero(values != values) if name == "y_pred" else []
     if len(missing):
         raise ValueError(
             f"Input y_pred contains NaN in {len(missing)} of {len(values)} rows, the first is "
