@@ -1,9 +1,11 @@
 """How accuracy grows with the number of training rows: what a sample of them costs.
 
-    python benchmarks/rows.py [--sets concepts memcat lnsim] [--repeats 5] [--cache FOLDER]
+    python benchmarks/rows.py [--sets concepts memcat lnsim] [--repeats 5] [--cache FOLDER] [--few]
 
 Of each set a fifth is held out; models are trained on random samples of the other rows. Printed is
-the mean Spearman correlation on the held-out rows over repeats, as a table in Markdown.
+the mean Spearman correlation on the held-out rows over repeats, as a table in Markdown. With
+``--few``, models are trained on 24 to 200 rows, ``recommended`` also with as many steps as for many
+rows, and the seconds of a fit are printed too.
 
 ``memcat`` and ``lnsim`` need MEMORABILITY_TEST_DATA.
 """
@@ -11,6 +13,7 @@ the mean Spearman correlation on the held-out rows over repeats, as a table in M
 import argparse
 import csv
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +26,14 @@ from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.pipelines import mlp_regressor, recommended_regressor, svr_regressor
 
 SIZES = (100, 200, 500, 1000, 2000, 5000)
+FEW = (24, 50, 100, 200)
 MODELS = {
     "recommended": recommended_regressor(random_state=0),
     "paper, K = 4": mlp_regressor(random_state=0),
     "SVR": svr_regressor(),
 }
+
+MANY_STEPS = {"recommended, 2,000 steps": recommended_regressor(random_state=0)}
 
 
 def load(name: str, cache: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", default=["concepts", "memcat", "lnsim"])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--few", action="store_true", help="24 to 200 rows, with seconds")
     parser.add_argument("--cache", help="of the features of lnsim's images")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -57,19 +64,22 @@ def main() -> None:
         X, y = load(name, arguments.cache)
         splits = list(ShuffleSplit(arguments.repeats, test_size=0.2, random_state=0).split(X))
         n_rows = len(splits[0][0])
-        sizes = [*(size for size in SIZES if size < n_rows), n_rows]
+        sizes = FEW if arguments.few else [*(size for size in SIZES if size < n_rows), n_rows]
         print(f"\n| {name}: training rows | " + " | ".join(map(str, sizes)) + " |")
         print("|---" * (len(sizes) + 1) + "|")
-        for label, model in MODELS.items():
+        models = MODELS | (MANY_STEPS if arguments.few else {})
+        for label, model in models.items():
             means = []
             for size in sizes:
-                ranks = [
-                    spearman_score(
-                        y[test], model.fit(X[rows[:size]], y[rows[:size]]).predict(X[test])
-                    )
-                    for rows, test in splits
-                ]
-                means.append(f"{np.mean(ranks):.3f}")
+                ranks = []
+                start = time.perf_counter()
+                for rows, test in splits:
+                    if label in MANY_STEPS:  # 2,000; a batch has 64 rows
+                        model.set_params(model__max_epochs=-(-2000 // -(-size // 64)))
+                    fitted = model.fit(X[rows[:size]], y[rows[:size]])
+                    ranks.append(spearman_score(y[test], fitted.predict(X[test])))
+                seconds = (time.perf_counter() - start) / len(splits)
+                means.append(f"{np.mean(ranks):.3f}" + f" ({seconds:.1f} s)" * arguments.few)
             print(f"| {label} | " + " | ".join(means) + " |", flush=True)
 
 

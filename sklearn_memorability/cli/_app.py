@@ -1,5 +1,6 @@
 """The commands, and how their errors become one line and an exit code."""
 
+import os
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
@@ -69,7 +70,9 @@ def run(argv: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        say(_reason(error), "error")
+        dashed = any(os.path.lexists(name) for name in argv if name.startswith("-"))
+        hint = " Put -- before names of files that begin with '-'." if dashed else ""
+        say(f"{_reason(error)}{hint}", "error")
         return REFUSED
     if code == INTERRUPTED:  # what typer makes of Ctrl-C
         say("Interrupted.")

@@ -96,6 +96,8 @@ def fit(
     embedding: options.Embedding = None,
     image_column: options.ImageColumn = "image",
     score_column: options.ScoreColumn = "score",
+    hits: options.Hits = None,
+    misses: options.Misses = None,
     group_column: options.GroupColumn = None,
     score_range: options.ScoreRange = None,
     cv: Annotated[
@@ -112,7 +114,8 @@ def fit(
     """Fit a model to images with scores, measure it and save it.
 
     The measure is Spearman's correlation on images that the model was not fitted to:
-    mean and standard error over folds. Images of one group stay in one fold.
+    mean and standard error over folds. Images of one group stay in one fold. With
+    --hits and --misses, columns of counts, the score is the hit rate.
     """
     check_output(output, (".skops",), force)
     import numpy as np
@@ -129,7 +132,9 @@ def fit(
     from sklearn_memorability.persistence import save
 
     score_range = score_range or (0.0, 1.0)
-    data = load_scored(images, scores, image_column, score_column, group_column, score_range)
+    data = load_scored(
+        images, scores, image_column, score_column, group_column, score_range, hits, misses
+    )
     splitter = _splitter(cv, data, seed) if cv else None
     settings = given(batch_size=batch_size, device=device, cache=cache)
     shows_bar = shows_progress(progress)
@@ -153,6 +158,10 @@ def fit(
     if not len(good):
         raise ValueError(f"None of the images in {str(images)!r} could be read.")
     X, y = X[good], data.target[good]
+    if len(np.unique(y)) < 2:
+        raise ValueError(
+            f"fit needs images with different scores; those read are {len(y)}, all of {y[0]:g}."
+        )
     groups = None if data.groups is None else data.groups[good]
     head = model[1:]
     folds = []
@@ -161,6 +170,8 @@ def fit(
         for train, test in tqdm(splits, "Cross-validating", leave=False, disable=not shows_bar):
             predicted = clone(head).fit(X[train], y[train]).predict(X[test])
             folds.append(spearman_score(y[test], predicted))
+            if progress and not shows_bar:
+                say(f"Fold {len(folds)} of {len(splits)}: Spearman {folds[-1]:.3f}")
     # The steps are those of the whole Pipeline, so this fits it.
     head.fit(X, y)
     for transformer in image_transformers(model):
@@ -181,7 +192,8 @@ def fit(
         }
         emit(as_json(document))
     elif folds:
-        grouped = "" if groups is None else f", grouped by {group_column!r}"
+        by = "equal images" if group_column is None else repr(group_column)
+        grouped = "" if groups is None else f", grouped by {by}"
         emit(
             f"Spearman {mean:.3f} ± {error_of_mean:.3f} ({cv} folds of {len(y)} images{grouped})\n"
         )

@@ -15,7 +15,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sklearn_memorability._utils._estimators import parts_of
 from sklearn_memorability.datasets import load_image_folder
-from sklearn_memorability.datasets._tables import read_scores, read_table
+from sklearn_memorability.datasets._tables import read_counts, read_scores, read_table
 from sklearn_memorability.features import (
     CaptionEmbedding,
     ImageFeatures,
@@ -23,7 +23,11 @@ from sklearn_memorability.features import (
 )
 from sklearn_memorability.images import ImageReadError, list_images
 from sklearn_memorability.images._collect import SUFFIXES
-from sklearn_memorability.metrics import spearman_score, split_half_consistency
+from sklearn_memorability.metrics import (
+    memorability_score,
+    spearman_score,
+    split_half_consistency,
+)
 from sklearn_memorability.persistence import load
 
 _RANGE = "--score-range"
@@ -81,19 +85,22 @@ def load_scored(
     score_column: str,
     group_column: str | None,
     score_range: tuple[float, float],
+    hits: str | None = None,
+    misses: str | None = None,
 ) -> Any:
-    """Load a folder of images and the table of their scores, as ``load_image_folder``."""
+    """Load a folder of images and their scores, or counts, as ``load_image_folder``."""
     low, high = score_range
     if low >= high:
         raise typer.BadParameter(f"{low:g} {high:g}: LOW must be below HIGH.", param_hint=_RANGE)
-    table = read_columns(
-        scores,
-        {
-            "--image-column": image_column,
-            "--score-column": score_column,
-            "--group-column": group_column,
-        },
-    )
+    wanted = {"--image-column": image_column, "--group-column": group_column}
+    if (hits is None) != (misses is None):
+        raise typer.BadParameter("--hits and --misses go together.", param_hint="--hits")
+    if hits is None or misses is None:
+        table = read_columns(scores, {**wanted, "--score-column": score_column})
+    else:
+        table = read_columns(scores, {**wanted, "--hits": hits, "--misses": misses})
+        counts = [read_counts(table[name], name) for name in (hits, misses)]
+        table[score_column] = list(memorability_score(*counts))
     read_scores(table[score_column], score_column, None)
     try:
         read_scores(table[score_column], score_column, score_range)
@@ -135,9 +142,12 @@ def read_columns(scores: Path, columns: dict[str, str | None]) -> dict[str, list
     table = read_table(scores)
     for option, column in columns.items():
         if column is not None and column not in table:
+            hint = ""
+            if option == "--score-column" and {"hits", "misses"} <= {c.lower() for c in table}:
+                hint = " For scores of counts, 'fit' has --hits and --misses."
             raise typer.BadParameter(
                 f"{column}: {str(scores)!r} has no such column; it has "
-                f"{', '.join(map(repr, table))}.",
+                f"{', '.join(map(repr, table))}.{hint}",
                 param_hint=option,
             )
     return table

@@ -48,6 +48,12 @@ ImageColumn = Annotated[
 ScoreColumn = Annotated[
     str, typer.Option("--score-column", metavar="NAME", help="Column with scores.")
 ]
+Hits = Annotated[
+    str | None, typer.Option("--hits", metavar="NAME", help="Column with hits, instead of scores.")
+]
+Misses = Annotated[
+    str | None, typer.Option("--misses", metavar="NAME", help="Column with misses, with --hits.")
+]
 GroupColumn = Annotated[
     str | None,
     typer.Option(

@@ -1,5 +1,6 @@
 """``predict``, ``evaluate`` and ``report``: what a model says of images."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -288,10 +289,14 @@ def _with_scores(
 ) -> tuple[list[str], list[float]]:
     """Return the images that a table has scores of, and their scores."""
     from sklearn_memorability.cli._inputs import read_columns
-    from sklearn_memorability.datasets._tables import read_scores
+    from sklearn_memorability.datasets._tables import read_scores, refuse
 
     table = read_columns(scores, {"--image-column": image_column, "--score-column": score_column})
-    names = [PurePath(str(name)).parts for name in table[image_column]]
+    names = [PurePath(str(name).strip()).parts for name in table[image_column]]
+    refuse(
+        ("/".join(name) for name, count in Counter(names).items() if count > 1),
+        f"Column {image_column!r} names images more than once",
+    )
     score_of = dict(
         zip(names, read_scores(table[score_column], score_column, None).tolist(), strict=True)
     )

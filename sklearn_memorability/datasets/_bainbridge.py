@@ -14,7 +14,13 @@ from sklearn_memorability.datasets._base import (
     scores_from_counts,
 )
 from sklearn_memorability.datasets._requested import REQUESTED
-from sklearn_memorability.datasets._tables import find_images, read_counts, read_scores, refuse
+from sklearn_memorability.datasets._tables import (
+    find_images,
+    read_counts,
+    read_scores,
+    read_spreadsheet,
+    refuse,
+)
 
 _FACES = REQUESTED["bainbridge"]
 _RATES = ("Hit Rate (HR)", "False Alarm Rate (FAR)")
@@ -172,19 +178,8 @@ def _target_names(path: Path, columns: _Columns) -> list[str]:
 
 
 def _from_spreadsheet(path: Path) -> _Columns:
-    try:
-        from python_calamine import CalamineError, CalamineWorkbook
-    except ImportError as error:
-        raise ImportError(
-            f"Reading {os.fspath(path)!r} needs python-calamine: "
-            'pip install "sklearn-memorability[datasets]". The MATLAB file and '
-            "'target-filenames.txt' beside it need no other package."
-        ) from error
-    try:
-        with CalamineWorkbook.from_path(path) as workbook:
-            header, *rows = workbook.get_sheet_by_index(0).to_python() or [[]]
-    except CalamineError as error:
-        raise ValueError(f"{os.fspath(path)!r} can't be read as a spreadsheet: {error}") from error
+    way_out = "The MATLAB file and 'target-filenames.txt' beside it need no other package."
+    header, *rows = read_spreadsheet(path, way_out) or [[]]
     rows = [row for row in rows if any(cell != "" for cell in row)]
     return {_column(str(name)): [row[i] for row in rows] for i, name in enumerate(header)}
 

@@ -85,7 +85,8 @@ class FeatureCache:
     Raises
     ------
     ValueError
-        If the file exists and is something else, or a newer version's.
+        If the path is empty, or, when the cache is used, its folder is missing or the file
+        is something else or a newer version's.
 
     Notes
     -----
@@ -110,7 +111,10 @@ class FeatureCache:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not os.fspath(path):
+            raise ValueError("cache='' names no file; None keeps no features.")
         path = Path(path)
+        self._beside = path.parent
         # os.path's questions have an answer where a folder may not be looked into, too.
         if os.path.isdir(path) or (not os.path.exists(path) and not path.suffix):
             path = path / _FILE_NAME
@@ -218,9 +222,15 @@ class FeatureCache:
         return int(removed)
 
     def check(self) -> None:
-        """Raise a ValueError if the file exists and is no cache, or another version's."""
+        """Raise a ValueError if the file is no cache of this version, or its folder is missing."""
         try:
+            os.stat(self._beside)
             _connect(self.path).close()
+        except FileNotFoundError as error:
+            raise ValueError(
+                f"cache={str(self.path)!r}: there is no folder {str(self._beside)!r}; "
+                "make it first."
+            ) from error
         except (OSError, sqlite3.Error) as error:
             # Features can be computed without it; whoever uses it is warned then.
             logger.info("The cache %s can't be opened: %s", self.path, error)
@@ -346,7 +356,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     opened.
     """
     _refuse_other_files(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     try:
         return _prepared(str(path))
     except sqlite3.DatabaseError as error:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -200,8 +201,16 @@ def spearman_interval(
 
 
 def _scores(y: ArrayLike, name: str) -> np.ndarray:
+    values: Any = column_or_1d(y)
+    missing: Any = np.flatnonzero(values != values) if name == "y_pred" else []
+    if len(missing):
+        raise ValueError(
+            f"Input y_pred contains NaN in {len(missing)} of {len(values)} rows, the first is "
+            f"{missing[0]}. An image that could not be read has no prediction. Leave such rows "
+            "out, here by good = ~np.isnan(y_pred), or in cross-validation from X and y."
+        )
     return check_array(
-        column_or_1d(y), ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name=name
+        values, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name=name
     )
 
 

@@ -292,11 +292,23 @@ class BayesSearchCV(BaseSearchCV):
                 if again is None and failure is not None:
                     raise failure
                 self._evaluate([again or run.finished[0][0]], evaluate_candidates, task)
+            if all(np.isnan(self._score_of(outcome)) for _, outcome in run.finished):
+                self._say_no_score()
             out = [dict(fold) for _, outcome in run.finished for fold in outcome]
             if callable(self.scoring):
                 _insert_error_scores(out, self.error_score)
             settings = [candidate.params for candidate, _ in run.finished]
             run.results.update(super()._format_results(settings, len(run.splits.pairs), out))
+
+    def _say_no_score(self) -> None:
+        """Raise or warn, as for a fit that failed, if there is nothing to choose by."""
+        what = (
+            "No candidate has a score, as one fold at least has none for any of them. Scores that "
+            "are all the same have no rank correlation: StratifiedScoreKFold makes folds alike."
+        )
+        if self.error_score == "raise":
+            raise ValueError(what)
+        warnings.warn(f"{what} best_index_ is that of the first.", UserWarning, stacklevel=2)
 
     def _fitted(
         self, candidates: list[Candidate], evaluate: Callable[..., Any], task: Any

@@ -21,6 +21,7 @@ from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFe
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import is_name
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+from sklearn_memorability.regression._baselines import ScoreNeighbors, ScoreSVR, ScoreTree
 from sklearn_memorability.regression._layers import LayersRegressor
 from sklearn_memorability.regression._scaler import BatchedScaler
 
@@ -32,6 +33,9 @@ TRUSTED = (
     ImageFeatures,
     LayersRegressor,
     VGGFeatures,
+    ScoreNeighbors,
+    ScoreSVR,
+    ScoreTree,
     VisualSemanticEmbedding,
     Bunch,
     Tree,  # its nodes are checked below

@@ -1,40 +1,45 @@
-"""The paper's baselines behind a scaler: support vectors, nearest neighbours, a tree."""
+"""The paper's baselines behind a scaler: support vectors, nearest neighbours, a tree.
+
+As of all ready Pipelines, a row with NaN (an image that could not be read) is predicted as NaN,
+and refused by ``fit``.
+"""
 
 from typing import Any
 
 import numpy as np
-from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.svm import SVR
-from sklearn.tree import DecisionTreeRegressor
 
 from sklearn_memorability.pipelines._regressors import scaled
+from sklearn_memorability.regression._baselines import ScoreNeighbors, ScoreSVR, ScoreTree
 
 __all__ = ["knn_regressor", "svr_regressor", "tree_regressor"]
 
 
 def svr_regressor(
-    features: Any = None, *, C: float = 0.1, epsilon: float = 0.05, **params: Any
+    features: Any = None, *, C: float = 0.8, epsilon: float = 0.4, **params: Any
 ) -> Pipeline:
     """Return the paper's best baseline: (features,) scaling, and support vector regression.
 
     Rows "SVR" of Table 1 in Squalli-Houssaini et al. (2018): of CNN features,
     ``svr_regressor(VGGFeatures())``; of IC features, ``svr_regressor(CaptionEmbedding())``;
     of both, ``svr_regressor(CaptionEmbedding(with_cnn=True))``. The paper tuned its SVR
-    on LaMem and does not print the result; the defaults here are ours. They suit scores
-    that vary by about .1, where scikit-learn's ``epsilon=0.1`` would ignore most
-    differences. Tune it over :func:`search_space` for a fair
-    baseline.
+    on LaMem and does not print the result; the defaults here are ours. Tune it over
+    :func:`search_space` for a fair baseline.
+
+    ``C`` and ``epsilon`` are in standard deviations of the training scores, so a fit is
+    the same whatever the scores' unit: hit rates, percentages or ratings. With hit rates
+    whose standard deviation is .125, the defaults are C = .1 and epsilon = .05 of a plain
+    SVR.
 
     Parameters
     ----------
     features : transformer, optional
         From images to features, such as ``VGGFeatures()``. Without it the Pipeline
         takes features.
-    C : float, default=0.1
+    C : float, default=0.8
         Inverse strength of the regularisation.
-    epsilon : float, default=0.05
-        Errors up to this, in units of the score, cost nothing.
+    epsilon : float, default=0.4
+        Errors up to this many standard deviations of the scores cost nothing.
     **params
         Further parameters of :class:`~sklearn.svm.SVR`.
 
@@ -51,7 +56,7 @@ def svr_regressor(
     >>> svr_regressor().fit(X, y).predict(X[:3]).shape
     (3,)
     """
-    return scaled(features, SVR(C=C, epsilon=epsilon, **params))
+    return scaled(features, ScoreSVR(C=C, epsilon=epsilon, **params))
 
 
 def knn_regressor(
@@ -75,7 +80,7 @@ def knn_regressor(
         From images to features, such as ``VGGFeatures()``. Without it the Pipeline
         takes features.
     n_neighbors : int, default=20
-        How many neighbours to average.
+        How many neighbours to average; all training rows where there are fewer.
     weights : {"distance", "uniform"} or callable, default="distance"
         What each neighbour counts.
     metric : str or callable, default="cosine"
@@ -96,7 +101,7 @@ def knn_regressor(
     >>> knn_regressor().fit(X, y).predict(X[:3]).shape
     (3,)
     """
-    model = KNeighborsRegressor(n_neighbors, weights=weights, metric=metric, **params)
+    model = ScoreNeighbors(n_neighbors, weights=weights, metric=metric, **params)
     return scaled(features, model)
 
 
@@ -141,7 +146,7 @@ def tree_regressor(
     >>> tree_regressor(random_state=0).fit(X, y).predict(X[:3]).shape
     (3,)
     """
-    model = DecisionTreeRegressor(
+    model = ScoreTree(
         max_depth=max_depth,
         min_samples_leaf=min_samples_leaf,
         random_state=random_state,

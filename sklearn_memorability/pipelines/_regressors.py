@@ -76,9 +76,9 @@ def recommended_regressor(
     sixteen classes, soft targets and class means; four members of two layers of 128
     units; and, half and half, a ridge regression turned into class probabilities. What
     adapts to the data does so by rule: training takes ten passes but at least 2,000
-    steps, and the share of inputs left out follows the ridge penalty that is best by
-    leave-one-out error, so a set of few rows and many features is held close to the
-    linear model.
+    steps (four a row below 500 rows), and the share of inputs left out follows the ridge
+    penalty that is best by leave-one-out error, so a set of few rows and many features is
+    held close to the linear model.
 
     ``benchmarks/accuracy.py`` measures it against the paper's settings and tuned
     baselines.

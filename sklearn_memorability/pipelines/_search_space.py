@@ -12,6 +12,7 @@ from sklearn.utils import check_scalar
 
 from sklearn_memorability._utils._estimators import steps_of
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
+from sklearn_memorability.regression._baselines import ScoreSVR
 
 __all__ = ["search_space"]
 
@@ -44,9 +45,9 @@ def search_space(
         around 1 / n_features, which suits scaled features; without it, over the values
         that suit 60 to 5,000 of them.
     score_std : float, default=0.1
-        Standard deviation of the scores that the model sees, which ``C`` and
-        ``epsilon`` of an SVR are searched in proportion to. Behind a transformer that
-        scales the scores it is 1.
+        Standard deviation of the scores that a plain SVR sees, which its ``C`` and
+        ``epsilon`` are searched in proportion to. Those of :func:`svr_regressor` are in
+        standard deviations, and don't depend on it.
 
     Returns
     -------
@@ -74,7 +75,8 @@ def search_space(
     The paper tried 2 to 8 classes one after the other: add
     ``"model__n_classes": list(range(2, 9))`` to search them too.
 
-    A search for neighbours goes up to 80, so each training fold needs as many rows.
+    A search for neighbours goes up to 80; :func:`knn_regressor` takes all rows of a
+    training fold where there are fewer, a plain KNeighborsRegressor fails.
 
     Examples
     --------
@@ -83,7 +85,7 @@ def search_space(
     >>> from sklearn_memorability.metrics import spearman_scorer
     >>> from sklearn_memorability.pipelines import search_space, svr_regressor
     >>> X, y = load_things_concepts(return_X_y=True)
-    >>> space = search_space(svr_regressor(), n_features=66, score_std=0.04)
+    >>> space = search_space(svr_regressor(), n_features=66)
     >>> sorted(space)
     ['model__C', 'model__epsilon', 'model__gamma']
     >>> search = RandomizedSearchCV(
@@ -99,7 +101,8 @@ def search_space(
     if isinstance(model, BalancedQuantileClassifierRegressor):
         space = _classifier(model)
     elif isinstance(model, SVR):
-        space = _support_vectors(model, n_features, score_std)
+        scaled = isinstance(model, ScoreSVR)
+        space = _support_vectors(model, n_features, 1.0 if scaled else score_std)
     elif isinstance(model, KNeighborsRegressor):
         space = {
             "n_neighbors": [1, 2, 3, 5, 8, 12, 20, 30, 50, 80],

@@ -34,6 +34,7 @@ from sklearn_memorability.regression._network import (
     plain_net,
     rebuilt_net,
 )
+from sklearn_memorability.regression._rows import refuse_bfloat16, refuse_nan
 from sklearn_memorability.regression._score_classes import (
     AGGREGATIONS,
     ClassDistributions,
@@ -61,8 +62,9 @@ _FIXED = (
     "n_members",
 )
 _PATIENCE = 5
-# Passes and steps of max_epochs="auto".
-_LEAST_EPOCHS, _LEAST_STEPS = 10, 2000
+# Passes and steps of max_epochs="auto". Few rows are learnt in fewer steps: more make them no
+# better, as measured by `benchmarks/rows.py --few`.
+_LEAST_EPOCHS, _LEAST_STEPS, _STEPS_A_ROW = 10, 2000, 4
 
 
 class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -133,7 +135,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         Rows a batch in training (the paper's).
     max_epochs : int or "auto", default=10
         Passes over the training rows (10 in the paper). ``"auto"`` makes ten, and more
-        where the rows are few: at least 2,000 steps.
+        where the rows are few: at least 2,000 steps, or four a row where that is less.
     n_members : int, default=1
         Networks trained side by side in one pass, whose probabilities are averaged.
     early_stopping : bool or float in (0, 1), default=False
@@ -199,6 +201,10 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
     ``aggregation="upper"`` makes it low, even negative, for a model that orders well,
     and different for each K: a search by R² would choose K by its bias. Searches pass
     ``scoring=spearman_scorer``.
+
+    A row with NaN stands for an image that could not be read. It is predicted as NaN: its
+    score, its quantiles, its class probabilities; ``fit`` refuses it and says how to leave
+    it out. Infinity is always refused.
 
     Training interrupted from the keyboard leaves the estimator unfitted.
 
@@ -366,7 +372,8 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         max_epochs = self.max_epochs
         if isinstance(max_epochs, str):
             n_batches = math.ceil(len(X) / self.batch_size)
-            max_epochs = max(_LEAST_EPOCHS, math.ceil(_LEAST_STEPS / n_batches))
+            least_steps = min(_LEAST_STEPS, _STEPS_A_ROW * len(X))
+            max_epochs = max(_LEAST_EPOCHS, math.ceil(least_steps / n_batches))
         if held_out is not None:
             callbacks += _stop_at_best(*held_out, fitted["class_values_"])
         if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
@@ -450,7 +457,10 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
             Rows sum to 1; columns go from the least to the most memorable class.
         """
         check_is_fitted(self)
-        return self.net_.predict_proba(validate_data(self, X, dtype=np.float32, reset=False))
+        refuse_bfloat16(X)
+        # A row of NaN leaves the network as NaN.
+        X = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False)
+        return self.net_.predict_proba(X)
 
     def predict_class(self, X: Any) -> np.ndarray:
         """Predict the most probable class of each row.
@@ -463,9 +473,11 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         Returns
         -------
         numpy.ndarray of shape (n_samples,), int
-            From 0, the least memorable class, to ``n_classes_ - 1``.
+            From 0, the least memorable class, to ``n_classes_ - 1``; -1 for a row with
+            NaN.
         """
-        return self.predict_class_proba(X).argmax(axis=1)
+        proba = self.predict_class_proba(X)
+        return np.where(np.isnan(proba).any(axis=1), -1, proba.argmax(axis=1))
 
     def predict_quantiles(
         self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)
@@ -574,6 +586,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         self, X: Any, y: Any, sample_weight: Any, groups: Any, reset: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
         """Check the rows, and leave out those of weight zero."""
+        refuse_nan(X)
         X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True, reset=reset)
         y = y.astype(np.float64, copy=False)
         sample_weight = _check_sample_weight(

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
+from sklearn_memorability.regression._rows import refuse_bfloat16
+
 _ROWS_AT_A_TIME = 4096
 
 
@@ -18,6 +20,7 @@ class BatchedScaler(StandardScaler):
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Compute the mean and the standard deviation, as StandardScaler does."""
+        refuse_bfloat16(X)
         if not isinstance(X, np.ndarray) or sample_weight is not None:
             return super().fit(X, y, sample_weight)
         self._reset()

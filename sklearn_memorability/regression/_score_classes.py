@@ -178,6 +178,11 @@ class ClassDistributions:
         Classes don't overlap, so a level falls into the class where the cumulated
         probability passes it, and what is left of it is a level within that class.
         """
+        unknown = np.isnan(proba).any(axis=1)
+        if unknown.any():
+            quantiles = np.full((len(proba), len(levels)), np.nan)
+            quantiles[~unknown] = self.quantiles(proba[~unknown], levels)
+            return quantiles
         proba = self._sharpened(proba)
         upto = np.cumsum(proba, axis=1)
         quantiles = np.empty((len(proba), len(levels)))

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 
 from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
 from sklearn_memorability.persistence import load
+from sklearn_memorability.pipelines import svr_regressor
 
 LITE = ["--backbone", "efficientnet_lite0"]
 
@@ -37,14 +35,16 @@ def by_hand(own_set):
 
 
 def _svr():
-    return make_pipeline(StandardScaler(), SVR(C=0.1, epsilon=0.05))
+    return svr_regressor()
 
 
 def test_the_figure_is_the_mean_over_folds_by_group(run, arguments, by_hand):
     arguments += ["-m", "svr", "--group-column", "object", "--cv", "3", *LITE]
     done = run(*arguments, "--json")
     assert done.code == 0
-    assert done.err == "Wrote model.skops, fitted to 24 images.\n"
+    lines = done.err.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == [f"Fold {k} of 3" for k in (1, 2, 3)]
+    assert lines[3:] == ["Wrote model.skops, fitted to 24 images."]
     _, X, y, groups = by_hand
     folds = []
     for train, test in GroupKFold(3, shuffle=True, random_state=0).split(X, y, groups):
@@ -81,7 +81,7 @@ def test_the_recommended_model_on_the_embedded_ones_features_is_the_default(
     assert run(*arguments, "--cv", "0", "--score-range", "-1", "1", "--seed", "7").code == 0
     model = load("model.skops")
     start = load("embedded")
-    features = (start[:-1] if isinstance(start, Pipeline) else start).transform(by_hand[0][:2])
+    features = start[:-1].transform(by_hand[0][:2])
     np.testing.assert_allclose(model[0].transform(by_hand[0][:2]), features, rtol=1e-4, atol=1e-5)
     regressor = model[-1]
     assert regressor.aggregation == "mean"
@@ -117,6 +117,35 @@ def test_an_image_that_can_not_be_read_is_left_out(run, arguments, own_set, tmp_
     assert done.code == 1
     assert f"warning: {bad}: can't be read as an image" in done.err
     assert "2 folds of 7 images" in done.out
+
+
+def test_hits_and_misses_become_scores(run, arguments, own_set, tmp_path):
+    lines = (own_set / "scores.csv").read_text(encoding="utf-8").splitlines()
+    names = [line.split(",")[0] for line in lines[1:]]
+    table = tmp_path / "counts.csv"
+    rows = [f"{name};{hits};{20 - hits}" for hits, name in enumerate(names, -4) if hits >= 0]
+    table.write_text("\n".join(["image;Hits;misses", *rows]))
+    arguments[arguments.index("--scores") + 1] = table
+    done = run(*arguments, "-m", "svr", "--cv", "0")
+    assert (done.code, "--hits and --misses" in done.err) == (2, True)
+    assert "go together" in run(*arguments, "--hits", "Hits").err
+    counts = ["--hits", "Hits", "--misses", "misses", "-m", "svr", "--cv", "0"]
+    assert run(*arguments, *counts).code == 0
+    images = [own_set / "images" / name for name in names[4:]]
+    expected = svr_regressor(ImageFeatures(cache=own_set / "features.sqlite"))
+    expected.fit(images, np.arange(20) / 20)
+    np.testing.assert_allclose(load("model.skops").predict(images), expected.predict(images))
+
+
+@pytest.mark.parametrize("n_images", [1, 3])
+def test_scores_that_are_all_the_same_make_no_model(run, arguments, own_set, tmp_path, n_images):
+    names = sorted(path.name for path in (own_set / "images").iterdir())[:n_images]
+    table = tmp_path / "same.csv"
+    table.write_text("image,score\n" + "".join(f"{name},0.5\n" for name in names))
+    arguments[arguments.index("--scores") + 1] = table
+    done = run(*arguments, "-m", "svr", "--cv", "0")
+    assert (done.code, (tmp_path / "model.skops").exists()) == (2, False)
+    assert f"different scores; those read are {n_images}, all of 0.5" in done.err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """From paths on the command line to images."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,10 @@ def test_a_path_that_stands_for_no_image_is_an_error(run, names, path, message):
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: ")
     assert message in done.err
+
+
+def test_a_file_that_looks_like_an_option_is_hinted_at(run, names):
+    Path("-dash.jpg").write_bytes(Path("a.jpg").read_bytes())
+    done = run("predict", "-dash.jpg")
+    assert (done.code, done.out) == (2, "")
+    assert "Put -- before names of files that begin with '-'." in done.err

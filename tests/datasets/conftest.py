@@ -5,9 +5,11 @@ import io
 import json
 import threading
 import time
+import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlparse
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
@@ -216,3 +218,40 @@ def structs():
         return array
 
     return make
+
+
+@pytest.fixture
+def write_xlsx():
+    return _write_xlsx
+
+
+def _write_xlsx(path, rows):
+    # The least that a spreadsheet can be: one sheet with text and numbers.
+    cells = "".join(
+        "<row>"
+        + "".join(
+            f'<c t="inlineStr"><is><t>{escape(cell)}</t></is></c>'
+            if isinstance(cell, str)
+            else f"<c><v>{cell}</v></c>"
+            for cell in row
+        )
+        + "</row>"
+        for row in rows
+    )
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    parts = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    links = "http://schemas.openxmlformats.org/package/2006/relationships"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, kind, target in (
+            ("_rels/.rels", "officeDocument", "xl/workbook.xml"),
+            ("xl/_rels/workbook.xml.rels", "worksheet", "worksheets/sheet1.xml"),
+        ):
+            link = f'<Relationship Id="rId1" Type="{parts}/{kind}" Target="{target}"/>'
+            file.writestr(name, f'<Relationships xmlns="{links}">{link}</Relationships>')
+        file.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{main}" xmlns:r="{parts}"><sheets>'
+            '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
+        )
+        sheet = f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
+        file.writestr("xl/worksheets/sheet1.xml", sheet)

@@ -1,6 +1,4 @@
 import sys
-import zipfile
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
@@ -32,36 +30,8 @@ ROWS = [
 ]
 
 
-def _write_xlsx(folder, rows):
-    # The least that a spreadsheet can be: one sheet with text and numbers.
-    cells = "".join(
-        "<row>"
-        + "".join(
-            f'<c t="inlineStr"><is><t>{escape(cell)}</t></is></c>'
-            if isinstance(cell, str)
-            else f"<c><v>{cell}</v></c>"
-            for cell in row
-        )
-        + "</row>"
-        for row in rows
-    )
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    parts = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    links = "http://schemas.openxmlformats.org/package/2006/relationships"
-    with zipfile.ZipFile(folder / "Memorability Scores/memorability-scores.xlsx", "w") as file:
-        for name, kind, target in (
-            ("_rels/.rels", "officeDocument", "xl/workbook.xml"),
-            ("xl/_rels/workbook.xml.rels", "worksheet", "worksheets/sheet1.xml"),
-        ):
-            link = f'<Relationship Id="rId1" Type="{parts}/{kind}" Target="{target}"/>'
-            file.writestr(name, f'<Relationships xmlns="{links}">{link}</Relationships>')
-        file.writestr(
-            "xl/workbook.xml",
-            f'<workbook xmlns="{main}" xmlns:r="{parts}"><sheets>'
-            '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>',
-        )
-        sheet = f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
-        file.writestr("xl/worksheets/sheet1.xml", sheet)
+def _sheet(folder):
+    return folder / "Memorability Scores/memorability-scores.xlsx"
 
 
 def _write_matlab(folder, variables, lines=None):
@@ -96,8 +66,8 @@ def _check(faces, folder, with_counts=True):
         assert faces.weights is None
 
 
-def test_the_spreadsheet_is_read(folder):
-    _write_xlsx(folder, [HEADER, *ROWS])
+def test_the_spreadsheet_is_read(folder, write_xlsx):
+    write_xlsx(_sheet(folder), [HEADER, *ROWS])
     faces = load_bainbridge(folder)
     _check(faces, folder)
     # Spearman-Brown's reliability of .68 is .810; its root is .900.
@@ -127,8 +97,8 @@ def test_structures_are_read(folder, structs):
         _check(load_bainbridge(folder), folder)
 
 
-def test_rates_do_where_there_are_no_counts(folder):
-    _write_xlsx(folder, [[HEADER[1], *HEADER[6:]], *([row[1], *row[6:]] for row in ROWS)])
+def test_rates_do_where_there_are_no_counts(folder, write_xlsx):
+    write_xlsx(_sheet(folder), [[HEADER[1], *HEADER[6:]], *([row[1], *row[6:]] for row in ROWS)])
     _check(load_bainbridge(folder), folder, with_counts=False)
     corrected = load_bainbridge(folder, correction="difference")
     assert corrected.target == pytest.approx([0.65, 0.2, 1.0])
@@ -136,7 +106,7 @@ def test_rates_do_where_there_are_no_counts(folder):
     _check(load_bainbridge(folder), folder, with_counts=False)
 
 
-def test_the_spreadsheet_stands_in_for_matrices_or_names_that_are_not_there(folder):
+def test_the_spreadsheet_stands_in_for_matrices_or_names_that_are_not_there(folder, write_xlsx):
     _write_matlab(folder, {"scores": np.zeros((3, 4))})
     with pytest.raises(ValueError, match=r"memorability-scores\.mat' has neither hits.*\.xlsx'"):
         load_bainbridge(folder)
@@ -144,7 +114,7 @@ def test_the_spreadsheet_stands_in_for_matrices_or_names_that_are_not_there(fold
     (folder / "Memorability Scores/target-filenames.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"no file.*target-filenames\.txt.*bainbridge"):
         load_bainbridge(folder)
-    _write_xlsx(folder, [HEADER, *ROWS])
+    write_xlsx(_sheet(folder), [HEADER, *ROWS])
     _check(load_bainbridge(folder), folder)
 
 
@@ -175,18 +145,18 @@ def test_bad_lists_of_names_are_refused(folder, lines, message):
         load_bainbridge(folder)
 
 
-def test_spreadsheets_that_are_none_are_refused(folder):
+def test_spreadsheets_that_are_none_are_refused(folder, write_xlsx):
     path = folder / "Memorability Scores/memorability-scores.xlsx"
     for content in (b"", b"Filename,Hits\n", b"PK\x03\x04" + b"\0" * 100):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"scores\.xlsx' can't be read as a spreadsheet"):
+        with pytest.raises(ValueError, match=r"scores\.xlsx' can't be read as a table"):
             load_bainbridge(folder)
     for rows in ([], [HEADER[:1], [1]], [["Filename", "Hits"], ["a.jpg", 3]]):
-        _write_xlsx(folder, rows)
+        write_xlsx(_sheet(folder), rows)
         with pytest.raises(ValueError, match=r"scores\.xlsx' lacks the columns.*bainbridge"):
             load_bainbridge(folder)
-    for cell, message in (("many", "scores that are no numbers: 'many'"), (20.5, "counts that")):
-        _write_xlsx(folder, [HEADER, ROWS[0], [*ROWS[1][:2], cell, *ROWS[1][3:]], ROWS[2]])
+    for cell, message in (("many", "counts that are no numbers: 'many'"), (20.5, "counts that")):
+        write_xlsx(_sheet(folder), [HEADER, ROWS[0], [*ROWS[1][:2], cell, *ROWS[1][3:]], ROWS[2]])
         with pytest.raises(ValueError, match=f"'hits' has {message}.* in row 2"):
             load_bainbridge(folder)
 
@@ -212,9 +182,9 @@ def test_what_is_missing_is_named_with_the_place_to_ask(folder, tmp_path):
         load_bainbridge(folder)
 
 
-def test_without_python_calamine_the_extra_is_named(folder, monkeypatch):
+def test_without_python_calamine_the_extra_is_named(folder, write_xlsx, monkeypatch):
     monkeypatch.setitem(sys.modules, "python_calamine", None)
-    _write_xlsx(folder, [HEADER, *ROWS])
+    write_xlsx(_sheet(folder), [HEADER, *ROWS])
     with pytest.raises(ImportError, match=r"sklearn-memorability\[datasets\]"):
         load_bainbridge(folder)
     _write_matlab(folder, COUNTS)

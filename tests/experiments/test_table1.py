@@ -10,14 +10,11 @@ from scipy.stats import loguniform, spearmanr
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold, RandomizedSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 from sklearn.utils import Bunch
 
 from sklearn_memorability.experiments import table1
 from sklearn_memorability.metrics import spearman_scorer
-from sklearn_memorability.pipelines import mlp_regressor
+from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
 
 # Squalli-Houssaini et al. (2018), Table 1, read from the paper.
 PAPER = [
@@ -102,7 +99,7 @@ def test_the_rows_are_the_papers_in_its_order_with_its_figures(data):
 
 def test_figures_are_those_of_the_folds_by_hand(data):
     table = table1(data, cnn=data.cnn, ic=data.ic, rows=["cnn-svr"], n_resamples=200)
-    model = make_pipeline(StandardScaler(), SVR(C=0.1, epsilon=0.05))
+    model = svr_regressor()
     found, errors = [], []
     for train, test in data.cv:
         predicted = model.fit(data.cnn[train], data.target[train]).predict(data.cnn[test])
@@ -154,7 +151,7 @@ def test_an_image_with_several_rows_goes_through_the_network_once(data):
     assert sorted(CountingFeatures.seen) == sorted(data.images)
     X = CountingFeatures().transform(data.images)
     train, test = data.cv[1]
-    model = make_pipeline(StandardScaler(), SVR(C=0.1, epsilon=0.05))
+    model = svr_regressor()
     by_hand = model.fit(X[train], data.target[::-1][train]).predict(X[test])
     np.testing.assert_allclose(table.predictions["cnn-svr"][1][1], by_hand, atol=1e-6)
 
@@ -203,13 +200,13 @@ def test_nested_folds_choose_within_each_training_part(data):
     data.groups = np.arange(60) // 3
     table = table1(data, cnn=data.cnn, rows=["cnn-svr"], nested=3, n_resamples=0)
     space = {  # of five features; RandomizedSearchCV draws in the order of the names
-        "svr__C": loguniform(0.01, 10),
-        "svr__epsilon": loguniform(0.005, 0.1),
-        "svr__gamma": loguniform(0.02, 2),
+        "model__C": loguniform(0.1, 100),
+        "model__epsilon": loguniform(0.05, 1),
+        "model__gamma": loguniform(0.02, 2),
     }
     for fold, (train, test) in enumerate(data.cv):
         search = RandomizedSearchCV(
-            make_pipeline(StandardScaler(), SVR()),
+            svr_regressor(),
             space,
             n_iter=8,
             scoring=spearman_scorer,

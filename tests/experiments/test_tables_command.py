@@ -11,13 +11,11 @@ import time
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 
 from sklearn_memorability.cli import main
 from sklearn_memorability.datasets import load_image_folder, load_lamem
 from sklearn_memorability.features import ImageFeatures
+from sklearn_memorability.pipelines import svr_regressor
 
 PROGRAM = [sys.executable, "-m", "sklearn_memorability.cli"]
 OFFLINE = ["--backbone", "efficientnet_lite0", "--resamples", "50"]
@@ -85,7 +83,7 @@ def test_table1_from_the_command_line_to_the_finished_table(lamem, tmp_path, cap
     place = {path.name: i for i, path in enumerate(data.images[:24])}
     found = []
     for train, test in data.cv:
-        model = make_pipeline(StandardScaler(), SVR(C=0.1, epsilon=0.05))
+        model = svr_regressor()
         pick = [[place[data.images[i].name] for i in part] for part in (train, test)]
         predicted = model.fit(X[pick[0]], data.target[train]).predict(X[pick[1]])
         found.append(spearmanr(data.target[test], predicted).statistic)

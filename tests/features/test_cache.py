@@ -83,8 +83,8 @@ def test_the_path_may_be_a_folder_or_a_file(tmp_path, path):
     assert len(FeatureCache(tmp_path / "new")) == 0
     assert FeatureCache(tmp_path / "new").contents() == []
     assert not (tmp_path / "new").exists()  # asking makes nothing
-    filled(tmp_path / "new" / "deeper" / "mine.db", 3)
-    assert len(FeatureCache(tmp_path / "new" / "deeper" / "mine.db")) == 3
+    filled(tmp_path / "new", 3)
+    assert len(FeatureCache(tmp_path / "new" / "features.sqlite")) == 3
     assert repr(FeatureCache(path)) == f"FeatureCache({str(path)!r})"
 
 
@@ -303,3 +303,12 @@ def test_a_search_computes_every_image_once(path):
     n_fits = 2 * 4 + 1
     n_computed, _ = computed(lambda: search.fit(images(20), y).predict(images(20)))
     assert n_computed <= 20 + n_fits
+
+
+def test_a_slip_in_its_name_makes_no_cache(tmp_path):
+    with pytest.raises(ValueError, match="cache='' names no file"):
+        transformer("").fit(images(1))
+    for name in ("slip/features.sqlite", "slip/here.db", "slip/folder"):
+        with pytest.raises(ValueError, match=r"no folder '.*slip'; make it first"):
+            transformer(tmp_path / name).fit(images(1))
+    assert not any(tmp_path.iterdir())

@@ -83,7 +83,9 @@ def tables():
 def read_table(path):
     for name in ("a.png", "b.png"):
         (path.parent / name).write_bytes(_dot())
-    found = load_image_folder(path.parent, path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is not in UTF-8")
+        found = load_image_folder(path.parent, path, duplicates="ignore")
     assert np.isfinite(found.target).all()
 
 

@@ -38,6 +38,7 @@ def test_truth_without_order_is_nan(y_true):
         ([1, 2, 3], [1, 2], "inconsistent numbers of samples"),
         ([1, np.nan, 3], [1, 2, 3], "y_true contains NaN"),
         ([1, 2, 3], [1, np.inf, 3], "y_pred contains infinity"),
+        ([1, 2, 3], [1, np.nan, 3], "y_pred contains NaN in 1 of 3 rows, the first is 1.*Leave"),
         ([[1, 2], [3, 4]], [1, 2], "1d array"),
         (["a", "b"], [1, 2], "could not convert"),
     ],

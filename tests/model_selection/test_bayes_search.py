@@ -29,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.model_selection import BayesSearchCV
 
 optuna = pytest.importorskip("optuna")
@@ -492,3 +493,14 @@ def test_another_programs_file_is_refused_and_left_as_it_is(data, tmp_path, cont
     assert kept.read_bytes() == content
     with pytest.raises(ValueError, match="is a folder"):
         n_fitted(tmp_path, *data)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_where_no_candidate_has_a_score_the_search_says_so(data):
+    X, y = data[0], np.r_[np.full(30, 0.5), np.linspace(0, 1, 30)]
+    search = BayesSearchCV(Ridge(), ALPHA, n_iter=2, cv=2, scoring=spearman_scorer, random_state=0)
+    with pytest.warns(UserWarning, match="No candidate has a score.*StratifiedScoreKFold"):
+        search.fit(X, y)
+    with pytest.raises(ValueError, match="No candidate has a score"):
+        search.set_params(error_score="raise").fit(X, y)

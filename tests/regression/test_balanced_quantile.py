@@ -28,6 +28,9 @@ from sklearn_memorability.regression import (
 
 TWO_BRANCHES = {"cnn": slice(0, 1), "ic": slice(1, None)}
 WEIGHTS_CHECK = "check_sample_weight_equivalence_on_dense_data"
+# fit refuses NaN, so allow_nan is False; but what predict gives for an image that could not be
+# read is NaN, not an error: tests/pipelines/test_baselines.py.
+NAN_CHECK = {"check_estimators_nan_inf": "predict gives NaN for a row of NaN."}
 
 
 def _model(**params):
@@ -51,7 +54,7 @@ def _check(estimator, **expected_failures):
     }
     assert failed == {}
     excused = [r["check_name"] for r in results if r["status"] == "xfail"]
-    assert excused == list(expected_failures)
+    assert sorted(excused) == sorted(expected_failures)
     if parse_version(sklearn.__version__) >= parse_version("1.9"):
         assert len(results) >= 59
     return results
@@ -76,15 +79,15 @@ def test_all_of_check_estimator(params):
     )
     if "linear_weight" in params:
         reason += " Leaving one row out, too, leaves out both or one of them."
-    excused = {WEIGHTS_CHECK: reason}
+    excused = NAN_CHECK | {WEIGHTS_CHECK: reason}
     if "warm_start" in params:
         excused["check_supervised_y_2d"] = "It fits twice, and the second fit goes on."
     _check(BalancedQuantileClassifierRegressor(**params), **excused)
 
 
 @pytest.mark.parametrize("params", [{"branches": TWO_BRANCHES}, {"target": "soft"}], ids=str)
-def test_all_of_check_estimator_with_one_batch_and_nothing_excused(params):
-    _check(BalancedQuantileClassifierRegressor(dropout=0, batch_size=1000, **params))
+def test_all_of_check_estimator_with_one_batch(params):
+    _check(BalancedQuantileClassifierRegressor(dropout=0, batch_size=1000, **params), **NAN_CHECK)
 
 
 def test_members_treat_whole_weights_as_repeated_rows(scores):
@@ -165,9 +168,15 @@ def test_fitted_attributes(scores):
 def test_few_rows_get_more_passes(scores):
     X, y = scores
     settings = {"max_epochs": "auto", "branch_sizes": (), "hidden_layer_sizes": ()}
-    assert len(_model(batch_size=2, **settings).fit(X, y).history_) == 27  # 75 batches a pass
-    many = np.tile(X, (10, 1)), np.tile(y, 10)
-    assert len(_model(batch_size=7, **settings).fit(*many).history_) == 10  # 214 batches a pass
+    # Steps: four a row, but no more than 2,000; passes: no fewer than ten.
+    for n_rows, batch_size, n_passes in (
+        (24, 64, 96),
+        (150, 10, 40),
+        (1500, 50, 67),
+        (1500, 7, 10),
+    ):
+        many = np.resize(X, (n_rows, X.shape[1])), np.resize(y, n_rows)
+        assert len(_model(batch_size=batch_size, **settings).fit(*many).history_) == n_passes
 
 
 # Early stopping, callbacks ----------------------------------------------------------
