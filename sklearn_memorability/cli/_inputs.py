@@ -22,7 +22,8 @@ from sklearn_memorability.features import (
     UnreadableImagesWarning,
 )
 from sklearn_memorability.images import ImageReadError, list_images
-from sklearn_memorability.images._collect import SUFFIXES
+from sklearn_memorability.images._collect import only_images
+from sklearn_memorability.images._read import suffixes
 from sklearn_memorability.metrics import (
     memorability_score,
     spearman_score,
@@ -69,7 +70,8 @@ def _images_of(path: str, recursive: bool) -> list[str]:
         return [path]
     matches = sorted(glob.glob(path, recursive=True))
     files = [match for match in matches if not os.path.isdir(match)]
-    images = [file for file in files if os.path.splitext(file)[1].lower() in SUFFIXES] or files
+    known = any(os.path.splitext(file)[1].lower() in suffixes() for file in files)
+    images = only_images(files, path) if known else files
     for match in matches:
         if os.path.isdir(match):
             images += [os.fspath(image) for image in list_images(match, recursive=recursive)]

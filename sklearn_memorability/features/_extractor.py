@@ -38,6 +38,7 @@ from sklearn_memorability._torch import (
 from sklearn_memorability.features._cache import CachedRows, FeatureCache
 from sklearn_memorability.features._families import get_backbone
 from sklearn_memorability.features._networks import Network, Recipe
+from sklearn_memorability.features._preprocessing import view_of
 from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.images._collect import as_image_list
 from sklearn_memorability.images._read import ImageContent
@@ -58,6 +59,8 @@ class Extraction:
 
     rows: np.ndarray
     errors: list[ImageReadError]
+    # Of images that were read, but may show less than they should.
+    remarks: list[ImageReadError]
 
 
 class UnreadableImagesWarning(UserWarning):
@@ -79,11 +82,7 @@ class UnreadableImagesWarning(UserWarning):
         self.errors = errors
 
     def __str__(self) -> str:
-        listed = [str(error) for error in self.errors[:_LISTED]]
-        if len(self.errors) > _LISTED:
-            listed.append(f"and {len(self.errors) - _LISTED} more.")
-        head = f"{len(self.errors)} image(s) could not be read; their rows are NaN:"
-        return "\n  ".join([head, *listed])
+        return _listed("image(s) could not be read; their rows are NaN", self.errors)
 
 
 class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -219,6 +218,9 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             if self.on_error == "raise":
                 raise done.errors[0]
             warnings.warn(UnreadableImagesWarning(done.errors), stacklevel=4)
+        if done.remarks:
+            text = _listed("image(s) may not show what they should", done.remarks)
+            warnings.warn(text, UserWarning, stacklevel=4)
         return done.rows
 
     def _extract_in_parallel(
@@ -238,6 +240,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         rows = np.full((len(images), self._width), np.nan, dtype=np.float32)
         errors: list[ImageReadError] = []
+        remarks: list[ImageReadError] = []
         # What a worker needs and no more: not the megabytes of a joint space with each chunk.
         # In another process it asks for the best device there.
         worker = ImageExtractor()
@@ -248,10 +251,11 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             for chunk, done in zip(chunks, finished, strict=True):
                 rows[chunk] = done.rows
                 errors += done.errors
+                remarks += done.remarks
                 if errors and self.on_error == "raise":
                     break
                 advance(len(done.rows))
-        return Extraction(rows, errors)
+        return Extraction(rows, errors, remarks)
 
     def _extract(
         self, images: list[Any], first_row: int, advance: Callable[[int], object]
@@ -264,6 +268,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         network = self._network
         rows = np.full((len(images), network.width), np.nan, dtype=np.float32)
         errors: list[ImageReadError] = []
+        remarks: list[ImageReadError] = []
         cache = self._cache()
         cached = None if cache is None else CachedRows(cache, network.identity, network.width)
         # Threads with a batch and a share of the cores each are nearly as fast as one batch on
@@ -276,7 +281,8 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         extract = partial(_extract_batch, network, images, first_row, cached, rows)
         try:
             for batch, found in zip(batches, pool.map(extract, batches), strict=True):
-                errors += found
+                errors += found[0]
+                remarks += found[1]
                 if errors and self.on_error == "raise":
                     break
                 advance(batch.stop - batch.start)
@@ -285,7 +291,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             pool.shutdown(wait=True, cancel_futures=True)
             if cached is not None:
                 cached.close()
-        return Extraction(rows, errors)
+        return Extraction(rows, errors, remarks)
 
     def _batch_size(self) -> int:
         if isinstance(self.batch_size, str):
@@ -346,9 +352,9 @@ def _extract_batch(
     cached: CachedRows | None,
     rows: np.ndarray,
     batch: slice,
-) -> list[ImageReadError]:
-    """Fill the rows of one batch; return the errors of images that can't be read."""
-    errors = []
+) -> tuple[list[ImageReadError], list[ImageReadError]]:
+    """Fill the rows of one batch; return the errors of images that can't be read, and remarks."""
+    errors, remarks = [], []
     views: dict[int, torch.Tensor] = {}
     digests: list[bytes] = []
     for i in range(batch.start, batch.stop):
@@ -360,7 +366,8 @@ def _extract_batch(
                 if row is not None:
                     rows[i] = row
                     continue
-            views[i] = network.preprocess.view(content.rgb())
+            views[i] = view_of(network.preprocess, content)
+            remarks += content.remarks
             if cached is not None:
                 digests.append(digest)
         except ImageReadError as error:
@@ -370,7 +377,14 @@ def _extract_batch(
         rows[list(views)] = found
         if cached is not None:
             cached.put(digests, found)
-    return errors
+    return errors, remarks
+
+
+def _listed(head: str, errors: list[ImageReadError]) -> str:
+    lines = [f"{len(errors)} {head}:", *map(str, errors[:_LISTED])]
+    if len(errors) > _LISTED:
+        lines.append(f"and {len(errors) - _LISTED} more.")
+    return "\n  ".join(lines)
 
 
 def _stacked(views: list[torch.Tensor]) -> torch.Tensor:

@@ -11,7 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklearn_memorability.features._preprocessing import Preprocess, Transform
+from sklearn_memorability.features._preprocessing import (
+    Preprocess,
+    Transform,
+    reading_side,
+)
 
 # Code of these packages is known by its name.
 _LIBRARIES = frozenset(
@@ -38,6 +42,7 @@ def identity(
         "layer": layer,
         "weights": weights,
         "preprocessing": _describe(preprocess),
+        "reading": ["sRGB", reading_side(preprocess)],
         "precision": precision,
     }
     if own:

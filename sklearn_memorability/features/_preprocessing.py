@@ -7,26 +7,64 @@ preprocessing says all that it does: the cache tells features by it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import functional
 
+from sklearn_memorability.images._read import ImageContent
+
 # Scaling the shorter side of a thread-like image to 256 would blow it up to gigabytes.
 # What lies further out than this from its middle no central crop sees.
 _LONGEST_SHAPE = 16
 
+# How many times the side that a network takes images keep that are decoded at a reduced
+# scale. With 2, some features differ in the second digit.
+_REDUCED_TO = 2.5
+
 
 class Preprocess(Protocol):
-    """What a network needs to know of its input."""
+    """What a network needs to know of its input.
+
+    Those that also have ``side``, ``crop``, ``interpolation`` and ``seen`` get large images at
+    a reduced scale.
+    """
 
     def view(self, image: Image.Image) -> torch.Tensor:
         """Return what is seen of an RGB image, of shape (channels, height, width)."""
 
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
         """Return a batch of views as the network takes it, in floating point."""
+
+
+def view_of(preprocess: Preprocess, content: ImageContent) -> torch.Tensor:
+    """Return a preprocessing's view of an image, which is decoded no larger than that needs."""
+    least = reading_side(preprocess)
+    if least is None:
+        return preprocess.view(content.rgb())
+    image, size, box = content.reduced(least)
+    if image.size == size:
+        return preprocess.view(image)
+    scaled: Any = preprocess
+    # To the fraction of a pixel: features tell where the view begins.
+    across, down = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
+    left, top, right, bottom = scaled.seen(*size)
+    place = (
+        max(0.0, box[0] + left * across),
+        max(0.0, box[1] + top * down),
+        min(image.width, box[0] + right * across),
+        min(image.height, box[1] + bottom * down),
+    )
+    method = Image.Resampling[scaled.interpolation.upper()]
+    return _pixels(image.resize((scaled.crop, scaled.crop), method, place))
+
+
+def reading_side(preprocess: Preprocess) -> int | None:
+    """Return how long an image's shorter side must be at least; None if nothing may be lost."""
+    side = getattr(preprocess, "side", None)
+    return None if side is None else int(_REDUCED_TO * side)
 
 
 @dataclass(frozen=True)
@@ -64,10 +102,23 @@ class Standard:
             [self.resize],
             interpolation=functional.InterpolationMode(self.interpolation),
         )
-        width, height = image.size
+        return _pixels(_square(image, *self._corner(*image.size), self.crop))
+
+    @property
+    def side(self) -> int:
+        """How long the shorter side is after scaling."""
+        return self.resize
+
+    def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return what the view shows of an image of this size: left, top, right, bottom."""
+        wide, high = (int(self.resize * side / min(width, height)) for side in (width, height))
+        left, top = self._corner(wide, high)
+        across, down = width / wide, height / high
+        return left * across, top * down, (left + self.crop) * across, (top + self.crop) * down
+
+    def _corner(self, width: int, height: int) -> tuple[int, int]:
         # To even, as torchvision rounds.
-        left, top = round((width - self.crop) / 2), round((height - self.crop) / 2)
-        return _pixels(_square(image, left, top, self.crop))
+        return round((width - self.crop) / 2), round((height - self.crop) / 2)
 
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
         """Return ``(pixels / 255 * white - mean) / std``."""
@@ -91,16 +142,31 @@ class EfficientNetLite:
     """The reference preprocessing of EfficientNet-Lite: crop, scale, (rgb - 127) / 128."""
 
     size: int = 224
+    interpolation: ClassVar[str] = "bicubic"
 
     def view(self, image: Image.Image) -> torch.Tensor:
         """Return 8 bits a channel, cropped first and then scaled."""
         image = _without_far_ends(image)
-        # The central 7/8, rounded up as in TensorFlow's reference code. Cropping comes
-        # first, since resize(box=...) would also weigh in pixels around the box.
-        width, height = image.size
-        side = max(1, min(width, height) * self.size // (self.size + 32))
-        cut = _square(image, (width - side + 1) // 2, (height - side + 1) // 2, side)
+        # Cropping comes first, since resize(box=...) would also weigh in pixels around the box.
+        cut = image.crop(self.seen(*image.size))
         return _pixels(cut.resize((self.size, self.size), Image.Resampling.BICUBIC))
+
+    @property
+    def side(self) -> int:
+        """How long the shorter side would be after scaling."""
+        return self.size + 32
+
+    @property
+    def crop(self) -> int:
+        """The side of the view."""
+        return self.size
+
+    def seen(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Return what the view shows of an image of this size: left, top, right, bottom."""
+        # The central 7/8, rounded up as in TensorFlow's reference code.
+        side = max(1, min(width, height) * self.size // self.side)
+        left, top = (width - side + 1) // 2, (height - side + 1) // 2
+        return left, top, left + side, top + side
 
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
         """Return ``(rgb - 127) / 128``."""

@@ -1,22 +1,32 @@
 """Many images: the containers users keep them in, and folders."""
 
 import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from sklearn_memorability.images._read import HEIF_SUFFIXES, suffixes
 from sklearn_memorability.images._rgb import is_tensor
 
-SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
+# Of images that are not read here, beside those of HEIF without its extra.
+_OTHER_SUFFIXES = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".cur", ".dcr", ".dds", ".dng", ".emf", ".eps", ".erf"}
+    | {".exr", ".fff", ".gpr", ".hdr", ".icns", ".iiq", ".jls", ".jng", ".jxl", ".jxr", ".kdc"}
+    | {".mrw", ".nef", ".nrw", ".orf", ".pef", ".pfm", ".psb", ".psd", ".raf", ".raw", ".rw2"}
+    | {".rwl", ".sr2", ".srf", ".srw", ".svg", ".svgz", ".wdp", ".wmf", ".x3f", ".xbm", ".xcf"}
+    | {".xpm"}
 )
 
 
 def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> list[Path]:
     """List the image files in a folder, in the order of their names.
+
+    Links to files and folders are followed.
 
     Parameters
     ----------
@@ -28,9 +38,16 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> li
     Returns
     -------
     list of pathlib.Path
-        Files whose suffix is that of a common image format (``.jpg``, ``.jpeg``,
-        ``.jfif``, ``.png``, ``.webp``, ``.gif``, ``.bmp``, ``.tif``, ``.tiff``,
-        ``.ppm``, ``.avif``, ``.jp2``, in any case), sorted. Hidden files and folders are left out.
+        Files with an ending of a format that
+        :func:`~sklearn_memorability.images.read_image` reads, in any case (``.jpg``,
+        ``.png``, ``.tif``, ...; with the extra ``heif``, ``.heic``), sorted. Hidden files
+        and folders are left out.
+
+    Warns
+    -----
+    UserWarning
+        Of images of other formats, such as ``.svg`` and cameras' raw files: how many were
+        passed over, by their endings.
 
     Raises
     ------
@@ -49,15 +66,43 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> li
     root = Path(folder)
     if not root.is_dir():
         raise NotADirectoryError(f"There is no folder {os.fspath(folder)!r}.")
-    found = []
-    for parent, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if recursive and not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+    found: list[Path] = []
+    # What a link leads to comes after all folders that stand here, and no folder twice.
+    waiting, seen = [root], set()
+    while waiting:
+        for parent, subfolders, names in os.walk(waiting.pop(0)):
+            place = os.path.realpath(parent)
+            if place in seen:
+                subfolders.clear()
+                continue
+            seen.add(place)
+            subfolders[:] = [name for name in subfolders if recursive and not name.startswith(".")]
+            inner = [Path(parent, name) for name in sorted(subfolders)]
+            waiting += [folder for folder in inner if folder.is_symlink()]
+            found += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(only_images(found, folder, stacklevel=3))
+
+
+def only_images(paths: Iterable[Any], source: Any, stacklevel: int = 2) -> list[Any]:
+    """Return the paths with an image's ending; warn of images that can't be read."""
+    images = []
+    passed_over: Counter[str] = Counter()
+    for path in paths:
+        suffix = os.path.splitext(path)[1].lower()
+        if suffix in suffixes():
+            images.append(path)
+        elif suffix in _OTHER_SUFFIXES | HEIF_SUFFIXES:
+            passed_over[suffix] += 1
+    if passed_over:
+        listed = [
+            f"{n} file{'s' * (n > 1)} with the ending {suffix}"
+            for suffix, n in passed_over.most_common()
         ]
-    return sorted(found)
+        text = f"Passed over in {os.fspath(source)!r}: {', '.join(listed)}."
+        if HEIF_SUFFIXES & passed_over.keys():
+            text += " HEIC is read with the extra 'heif': pip install 'sklearn-memorability[heif]'."
+        warnings.warn(text, UserWarning, stacklevel=stacklevel)
+    return images
 
 
 def as_image_list(images: Any) -> list[Any]:

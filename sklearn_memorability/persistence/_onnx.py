@@ -25,8 +25,9 @@ from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import ClipSpace
-from sklearn_memorability.images import read_image
+from sklearn_memorability.features._preprocessing import view_of
 from sklearn_memorability.images._collect import as_image_list
+from sklearn_memorability.images._read import ImageContent
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 from sklearn_memorability.regression._layers import LayersRegressor
 
@@ -149,8 +150,8 @@ def onnx_input(model: Any, images: Any) -> np.ndarray:
     if not _takes_images(first):
         raise ValueError(f"The model's first step, {type(first).__name__}, takes no images.")
     module = _as_module(first)
-    pixels = [_pixels(module, read_image(image)) for image in as_image_list(images)]
-    return torch.cat(pixels).contiguous().numpy()
+    pixels = [view_of(module.preprocess, ImageContent(image)) for image in as_image_list(images)]
+    return torch.stack(pixels).contiguous().numpy()
 
 
 def _takes_images(step: Any) -> bool:

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import skimage.data
@@ -7,13 +9,17 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.models import get_model_weights, list_models
 
+from sklearn_memorability.features import ImageFeatures
 from sklearn_memorability.features._backbones import BACKBONES
 from sklearn_memorability.features._preprocessing import (
     CAFFE,
     EfficientNetLite,
     Standard,
+    view_of,
 )
 from sklearn_memorability.features._weights import read_state_dict
+from sklearn_memorability.images import read_image
+from sklearn_memorability.images._read import ImageContent
 
 CLASSIFIERS = list_models(module=torchvision.models)
 
@@ -69,6 +75,53 @@ def test_the_network_names_what_public_photographs_show(name, shown, photographs
         features = lite.load("pool", None)(batch)
         logits = torch.nn.functional.linear(features, state["_fc.weight"], state["_fc.bias"])
     assert int(logits.argmax()) == shown
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "options"),
+    [
+        *(("JPEG", "RGB", {"orientation": k}) for k in range(1, 9)),
+        ("JPEG", "L", {}),
+        ("JPEG", "CMYK", {"orientation": 3}),
+        ("JPEG", "RGB", {"progressive": True}),
+        ("MPO", "RGB", {"orientation": 6}),
+        ("PNG", "RGB", {"orientation": 8}),
+        ("PNG", "RGBA", {}),
+    ],
+)
+@pytest.mark.parametrize("preprocess", [EfficientNetLite(), CAFFE])
+def test_large_images_are_decoded_at_a_reduced_scale(preprocess, form, mode, options, photographs):
+    turned = Image.Exif()
+    turned[0x0112] = options.get("orientation", 1)
+    with Image.open(photographs[0]) as opened:
+        # Sides that the scale does not divide.
+        large = opened.resize((3905, 2605)).convert(mode)
+    buffer = io.BytesIO()
+    large.save(buffer, form, quality=92, exif=turned, progressive="progressive" in options)
+    content = ImageContent(buffer.getvalue())
+    assert 2 * 256 <= min(content.reduced(640).image.size) < 4 * 256
+    whole = preprocess.view(read_image(buffer)).float()
+    # A shift by half a pixel of the view would be a difference of 6.
+    assert (view_of(preprocess, content).float() - whole).abs().mean() < 1
+
+
+def test_features_of_a_large_image_hardly_change_and_own_transforms_see_all_of_it(photographs):
+    seen = []
+
+    def whole(image):
+        seen.append(image.size)
+        lite = EfficientNetLite()
+        return lite.normalize(lite.view(image)[None])[0]
+
+    with Image.open(photographs[0]) as opened:
+        large = opened.resize((3905, 2605))
+    buffer = io.BytesIO()
+    large.save(buffer, "JPEG", quality=92)
+    reduced = ImageFeatures().fit_transform([buffer, large])
+    full = ImageFeatures(preprocessing=whole).fit_transform([buffer, large])
+    assert seen[-2:] == [(3905, 2605)] * 2
+    norms = np.linalg.norm(reduced, axis=1) * np.linalg.norm(full, axis=1)
+    assert ((reduced * full).sum(axis=1) / norms).min() > 0.998
 
 
 @pytest.mark.parametrize("preprocess", [EfficientNetLite(), CAFFE])

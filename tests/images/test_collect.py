@@ -81,6 +81,38 @@ def test_a_folder_is_listed_by_name_without_hidden_files(tmp_path):
     assert flat == ["b.jpeg", "z.PNG"]
 
 
+def test_every_ending_of_a_format_that_is_read_is_listed(tmp_path):
+    names = "a.jpe b.mpo c.PGM d.pbm e.pnm f.tga g.j2k h.jpf i.apng j.qoi k.pcx l.dib m.ico n.sgi "
+    names += "o.pjpeg p.heic q.hif"
+    for name in names.split():
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(tmp_path)] == sorted(names.split())
+
+
+def test_links_are_followed_once_and_cycles_end(tmp_path):
+    for folder in ("elsewhere/deep", "root/z"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.png").touch()
+    links = {"b": "../elsewhere", "c.jpg": "z/a.png", "up": ".", "w": "z", "z/back": "../.."}
+    for name, target in links.items():
+        (tmp_path / "root" / name).symlink_to(target)
+    found = [path.relative_to(tmp_path / "root") for path in list_images(tmp_path / "root")]
+    # What is a folder here is listed by its own name, and nothing twice.
+    assert [path.as_posix() for path in found] == ["b/deep/a.png", "c.jpg", "z/a.png"]
+
+
+def test_images_that_are_passed_over_are_counted_in_one_warning(tmp_path, monkeypatch):
+    for name in ("a.CR2", "b.cr2", "c.svg", "d.txt", ".e.svg", "f.png"):
+        (tmp_path / name).touch()
+    warned = pytest.warns(
+        UserWarning, match=r"2 files with the ending \.cr2, 1 file with the ending \.svg\.$"
+    )
+    with warned as record:
+        assert [path.name for path in list_images(tmp_path)] == ["f.png"]
+    assert len(record) == 1
+    assert record[0].filename == __file__
+
+
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(NotADirectoryError, match="no folder"):
         list_images(tmp_path / "nowhere")

@@ -339,6 +339,7 @@ def _check(image):
 
 
 @quick
+@pytest.mark.filterwarnings("ignore:Image in row 3")
 @given(
     arrays.arrays(
         dtype=arrays.scalar_dtypes() | st.sampled_from(["u1", "u2", ">u2", "f2", "f4", "f8", "O"]),

@@ -259,6 +259,12 @@ COLOURS = [
         tiff("<", 3, 1, 8, 0, 1, bytes([0, 255, 10])),
         shows([[WHITE, BLACK, (245, 245, 245)]]),
     ),
+    ("white-is-zero-16.tif", tiff("<", 3, 2, 16, 0, 1, GREY_16.tobytes()), shows(255 - GREY_8)),
+    ("white-is-zero-16-big.tif", tiff(">", 3, 2, 16, 0, 1, bytes(12)), IN_NO_FORMAT),
+    ("white-is-zero-32.tif", tiff("<", 3, 1, 32, 0, 1, bytes(12)), IN_NO_FORMAT),
+    ("white-is-zero-4.tif", tiff("<", 2, 1, 4, 0, 1, b"\x0f"), shows([[WHITE, BLACK]])),
+    ("white-is-zero-1.tif", tiff("<", 2, 1, 1, 0, 1, b"\x40"), shows([[WHITE, BLACK]])),
+    ("grey-12.tif", tiff("<", 2, 1, 12, 1, 1, b"\xff\xf8\x00"), shows([[WHITE, (128,) * 3]])),
     ("grey-alpha.png", colour("LA", (0, 128), "PNG"), plain((127,) * 3)),
     ("colour-alpha.png", colour("RGBA", (*RED, 0), "PNG"), plain(WHITE)),
     (
