@@ -19,6 +19,8 @@ def steps_of(model: Any) -> list[tuple[str, Any]]:
         parts = [(n, s) for n, s in model.steps if s is not None and s != "passthrough"]
     elif isinstance(model, FrozenEstimator):
         parts = [("estimator", model.estimator)]
+    elif hasattr(model, "features_") and hasattr(model, "head_"):  # images, features, scores
+        return [("features_", model.features_), ("head_", model.head_)]
     elif is_search(model):
         parts = [("estimator", getattr(model, "best_estimator_", model.estimator))]
     else:

@@ -1,0 +1,159 @@
+"""The network and its head as one module, and what its training needs beside skorch."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn import functional
+
+from sklearn_memorability._torch import autocast
+from sklearn_memorability.features._preprocessing import Preprocess
+
+_RISING = 0.2  # share of the steps in which the learning rates rise
+_PLAIN = ("#000000", "#ff0000", "#00ff00", "#0000ff", "#808080")
+
+
+class TunedNetwork(nn.Module):
+    """A network and its head: logits from pixels of 8 bits, or from what preprocessing gives.
+
+    The network stays in evaluation mode, so BatchNorm keeps its statistics and nothing draws
+    from torch's global generator.
+    """
+
+    colours: torch.Tensor
+    black: torch.Tensor
+
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module, preprocess: Preprocess, precision: str
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.precision = precision
+        colours, black, self.size = _colours(preprocess)
+        self.register_buffer("colours", colours)
+        self.register_buffer("black", black)
+
+    def train(self, mode: bool = True) -> "TunedNetwork":
+        """Choose the mode of the head."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits, of shape (n_images, n_classes)."""
+        if x.dtype == torch.uint8:
+            x = functional.conv2d(x.float(), self.colours, self.black)
+        with autocast(x.device, self.precision):
+            features = self.backbone(x.contiguous(memory_format=torch.channels_last))
+        return self.head(features.float().flatten(1))
+
+
+class Normalized(nn.Module):
+    """A network that takes what preprocessing shows of an image, and normalises it."""
+
+    def __init__(self, preprocess: Preprocess, network: nn.Module) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features."""
+        return self.network(self.preprocess.normalize(x))
+
+
+def _colours(preprocess: Preprocess) -> tuple[torch.Tensor, torch.Tensor, tuple[int, int]]:
+    """Return what preprocessing makes of colours, as a convolution, and the size of an input.
+
+    It is not understood but tried, on plain images: it may be a library's or a user's own.
+    """
+    images = [Image.new("RGB", (256, 256), colour) for colour in _PLAIN]
+    inputs = torch.stack([preprocess.normalize(preprocess.view(i)[None])[0] for i in images])
+    height, width = inputs.shape[-2:]
+    black, *colours, grey = inputs[:, :, height // 2, width // 2].double()
+    matrix = (torch.stack(colours, dim=1) - black[:, None]) / 255
+    if not torch.allclose(black + 128 * matrix.sum(dim=1), grey, rtol=1e-2, atol=1e-2):
+        raise ValueError(
+            "Preprocessing must scale and shift the colours of an image, and do no more to them, "
+            f"for a network to be fine-tuned; {preprocess!r} does."
+        )
+    return matrix[:, :, None, None].float(), black.float(), (height, width)
+
+
+def freeze_first(network: nn.Module, share: float) -> None:
+    """Freeze the first share of the layers that hold weights, in their order; free the others."""
+    layers = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
+    n_frozen = round(share * len(layers))
+    for i, layer in enumerate(layers):
+        for weight in layer.parameters(recurse=False):
+            weight.requires_grad_(i >= n_frozen and weight.is_floating_point())
+
+
+def one_cycle(step: int, n_steps: int) -> float:
+    """Return the share of the learning rates in a step: up in a fifth of them, then down to 0."""
+    done = min((step + 0.5) / n_steps, 1.0)
+    if done < _RISING:
+        return 0.5 - 0.5 * math.cos(math.pi * done / _RISING)
+    return 0.5 + 0.5 * math.cos(math.pi * (done - _RISING) / (1 - _RISING))
+
+
+class Averaging(Callback):
+    """Average the weights over the steps, exponentially; they are the net's between epochs."""
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Begin with the weights as they are."""
+        self.weights_ = [w for w in net.module_.parameters() if w.requires_grad]
+        self.mean_ = [weight.detach().clone() for weight in self.weights_]
+        self.current_ = None
+        self.n_steps_ = 0
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go on from the weights of the last step."""
+        if self.current_ is not None:
+            self._put(self.current_)
+
+    def on_batch_end(self, net: NeuralNet, training: bool = True, **kwargs: Any) -> None:
+        """Add the weights of a step."""
+        if training:
+            self.n_steps_ += 1
+            # In the first steps the weights that training began with would count too much.
+            kept = min(self.decay, self.n_steps_ / (self.n_steps_ + 9))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.mean_, self.weights_, 1 - kept)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Put the mean in the place of the weights."""
+        self.current_ = [weight.detach().clone() for weight in self.weights_]
+        self._put(self.mean_)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of the weights."""
+        del self.weights_, self.mean_, self.current_
+
+    def _put(self, values: list[torch.Tensor]) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self.weights_, values)
+
+
+def compact(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor as an array, in half precision where that loses nothing."""
+    array = tensor.detach().cpu().numpy()
+    if array.dtype == np.float32:
+        with np.errstate(over="ignore"):
+            half = array.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), array):
+            return half
+    return array
+
+
+def expanded(array: np.ndarray) -> torch.Tensor:
+    """Return an array of :func:`compact` as a tensor."""
+    return torch.tensor(array.astype(np.float32) if array.dtype == np.float16 else array)
