@@ -1,10 +1,12 @@
 """Images decoded once and kept small, and the random crops that a network is trained on."""
 
+import io
 import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from tqdm.auto import tqdm
 from sklearn_memorability.features._preprocessing import Preprocess
 from sklearn_memorability.images import read_image
 
-# Beyond so many bytes, small images are kept in a temporary file.
+# Beyond about so many bytes, small images are kept in a temporary file.
 _IN_MEMORY = 4 << 30
 # The shorter side that is kept, in sides of the network's input: what ImageNet's networks
 # are shown is cut out of an image that is larger by as much.
@@ -28,30 +30,24 @@ _MOST_THREADS = 16
 
 def keep_small(images: list[Any], rows: np.ndarray, size: int, verbose: int) -> np.ndarray:
     """Read the images of some rows; arrays of (height, width, 3), 8 bits, none much above size."""
-    kept = np.empty(len(rows), dtype=object)
-    file, n_bytes = None, 0
-    places: list[tuple[int, int, tuple[int, ...]]] = []
+    side = round(_MARGIN * size)
+    is_large = 4 * len(rows) * side**2 > _IN_MEMORY
+    file: Any = tempfile.TemporaryFile() if is_large else io.BytesIO()  # noqa: SIM115
+    shapes = []
     pool = _threads()
     try:
-        small = pool.map(
-            partial(_small, side=round(_MARGIN * size)), (images[i] for i in rows), rows
-        )
-        progress = tqdm(small, "Reading", len(rows), unit="image", disable=not verbose)
-        for i, image in enumerate(progress):
-            n_bytes += image.nbytes
-            if n_bytes <= _IN_MEMORY:
-                kept[i] = image
-                continue
-            file = file or tempfile.TemporaryFile()  # noqa: SIM115 - the arrays hold it open
-            places.append((i, file.tell(), image.shape))
+        small = pool.map(partial(_small, side=side), (images[i] for i in rows), rows)
+        for image in tqdm(small, "Reading", len(rows), unit="image", disable=not verbose):
             file.write(image)
+            shapes.append(image.shape)
     finally:
         pool.shutdown(cancel_futures=True)
-    if file is not None:
-        file.flush()
-        memory = np.memmap(file, mode="r")
-        for i, start, shape in places:
-            kept[i] = memory[start : start + int(np.prod(shape))].reshape(shape)
+    file.flush()
+    memory = np.memmap(file, mode="r") if is_large else np.frombuffer(file.getbuffer(), np.uint8)
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    kept = np.empty(len(rows), dtype=object)
+    for i, (pixels, shape) in enumerate(zip(np.split(memory, ends[:-1]), shapes, strict=True)):
+        kept[i] = pixels.reshape(shape)
     return kept
 
 
@@ -64,29 +60,21 @@ def _small(image: Any, row: int, side: int) -> np.ndarray:
     return np.asarray(rgb)
 
 
-class Crops:
+class Seen:
     """Batches of a skorch data set of small images, made by threads ahead of the network.
 
-    With a seed, the rows are shuffled in every pass, and an image is a random square of
-    ``crop`` to 1 of its shorter side, mirrored or not, in 8 bits. Without one, it is what the
-    network sees of it in prediction.
+    An image is what ``preprocess`` shows the network of it in prediction.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        batch_size: int,
-        preprocess: Preprocess,
-        size: tuple[int, int] = (0, 0),
-        crop: float = 1.0,
-        seed: int | None = None,
-    ) -> None:
+    def __init__(self, dataset: Dataset, batch_size: int, preprocess: Any = None) -> None:
         self.X, self.y = dataset.X, dataset.y
         self.batch_size = batch_size
         self.preprocess = preprocess
-        self.size = size
-        self.crop = crop
-        self._rng = None if seed is None else np.random.default_rng(seed)
+
+    def _tasks(self) -> Iterator[tuple[Any, ...]]:
+        """Yield each image's row, and the function that makes its pixels with its arguments."""
+        for row, image in enumerate(self.X):
+            yield row, _seen, image, self.preprocess
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -94,34 +82,47 @@ class Crops:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield pairs of images and targets."""
-        n_rows = len(self.X)
-        order = np.arange(n_rows) if self._rng is None else self._rng.permutation(n_rows)
-        ahead: deque[tuple[np.ndarray, list[Future[Any]]]] = deque()
+        tasks = self._tasks()
+        ahead: deque[list[tuple[int, Future[torch.Tensor]]]] = deque()
         pool = _threads()
         try:
-            for start in range(0, n_rows, self.batch_size):
-                rows = order[start : start + self.batch_size]
-                ahead.append((rows, [pool.submit(*self._task(row)) for row in rows]))
+            while True:
+                batch = islice(tasks, self.batch_size)
+                ahead.append([(row, pool.submit(*task)) for row, *task in batch])
+                if not ahead[0]:
+                    return
                 if len(ahead) > _BATCHES_AHEAD:
-                    yield self._batch(*ahead.popleft())
-            while ahead:
-                yield self._batch(*ahead.popleft())
+                    rows, found = zip(*ahead.popleft(), strict=True)
+                    # skorch, too, gives a single zero where there is no target.
+                    y = torch.zeros(1) if self.y is None else torch.from_numpy(self.y[list(rows)])
+                    yield torch.stack([future.result() for future in found]), y
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _task(self, row: int) -> tuple[Any, ...]:
-        """Return the function that makes an image's pixels, and its arguments."""
-        if self._rng is None:
-            return _seen, self.X[row], self.preprocess
-        # Drawn here, so that no thread's pace decides.
-        return _cropped, self.X[row], self.size, self.crop, self._rng.random(4)
 
-    def _batch(
-        self, rows: np.ndarray, found: list[Future[Any]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels = torch.stack([future.result() for future in found])
-        # skorch, too, gives a single zero where there is no target.
-        return pixels, torch.zeros(1) if self.y is None else torch.from_numpy(self.y[rows])
+class Crops(Seen):
+    """The like for training: shuffled in every pass, random squares, mirrored or not, in 8 bits.
+
+    A square has ``crop`` to 1 of its image's shorter side.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        size: tuple[int, int] = (0, 0),
+        crop: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(dataset, batch_size)
+        self.size = size
+        self.crop = crop
+        self._rng = np.random.default_rng(seed)
+
+    def _tasks(self) -> Iterator[tuple[Any, ...]]:
+        # All is drawn here, so that no thread's pace decides.
+        for row in self._rng.permutation(len(self.X)):
+            yield row, _cropped, self.X[row], self.size, self.crop, self._rng.random(4)
 
 
 def _seen(image: np.ndarray, preprocess: Preprocess) -> torch.Tensor:

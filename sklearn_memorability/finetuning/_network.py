@@ -112,13 +112,7 @@ class Averaging(Callback):
         """Begin with the weights as they are."""
         self.weights_ = [w for w in net.module_.parameters() if w.requires_grad]
         self.mean_ = [weight.detach().clone() for weight in self.weights_]
-        self.current_ = None
         self.n_steps_ = 0
-
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Go on from the weights of the last step."""
-        if self.current_ is not None:
-            self._put(self.current_)
 
     def on_batch_end(self, net: NeuralNet, training: bool = True, **kwargs: Any) -> None:
         """Add the weights of a step."""
@@ -126,21 +120,21 @@ class Averaging(Callback):
             self.n_steps_ += 1
             # In the first steps the weights that training began with would count too much.
             kept = min(self.decay, self.n_steps_ / (self.n_steps_ + 9))
-            with torch.no_grad():
-                torch._foreach_lerp_(self.mean_, self.weights_, 1 - kept)
+            torch._foreach_lerp_(self.mean_, [w.detach() for w in self.weights_], 1 - kept)
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go on from the weights of the last step."""
+        if self.n_steps_:
+            self.on_epoch_end(net)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Put the mean in the place of the weights."""
-        self.current_ = [weight.detach().clone() for weight in self.weights_]
-        self._put(self.mean_)
+        """Let the mean and the weights change places."""
+        for weight, mean in zip(self.weights_, self.mean_, strict=True):
+            weight.data, mean.data = mean.data, weight.data
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of the weights."""
-        del self.weights_, self.mean_, self.current_
-
-    def _put(self, values: list[torch.Tensor]) -> None:
-        with torch.no_grad():
-            torch._foreach_copy_(self.weights_, values)
+        """Let go of what only training needs."""
+        del self.weights_, self.mean_
 
 
 def compact(tensor: torch.Tensor) -> np.ndarray:

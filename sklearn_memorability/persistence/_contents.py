@@ -74,8 +74,8 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
         if isinstance(part, ImageExtractor):
             attributes |= _extractor_to_save(part, facts)
         if isinstance(part, FineTunedRegressor):
-            for settings in (part.get_params(), part._source):
-                _refuse_own_code(part, settings)
+            _refuse_own_code(part, part.get_params())
+            _refuse_own_code(part, {"backbone": part._source[0], "preprocessing": part._source[2]})
             # The tuned network is in the file, so the pretrained one's weights are not needed.
             del attributes["features_"]
             attributes["weights"] = None
