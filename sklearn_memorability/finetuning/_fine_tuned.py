@@ -33,6 +33,7 @@ from sklearn_memorability.features._preprocessing import Preprocess
 from sklearn_memorability.finetuning._crops import Crops, Seen, keep_small
 from sklearn_memorability.finetuning._network import (
     Averaging,
+    Colours,
     Normalized,
     TunedNetwork,
     compact,
@@ -315,7 +316,7 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
                 "warm_start=False to begin anew."
             )
         preprocess = get_preprocess(self.preprocessing, backbone)
-        size = min(preprocess.view(_GREY).shape[-2:])
+        size = min(Colours(preprocess).size)
         small = keep_small(images, rows, size, self.verbose)
         held_out = None
         if self.early_stopping:
@@ -495,7 +496,7 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         """Return the skorch net, not initialised, of a network and its head."""
         device = head.device_
         precision = resolve_precision(self.precision, device)
-        module = TunedNetwork(network, head.net_.module_, preprocess, precision)
+        module = TunedNetwork(Colours(preprocess), network, head.net_.module_, precision)
         return NeuralNet(
             module.to(memory_format=torch.channels_last),
             criterion=DistributionLoss,
@@ -506,7 +507,7 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             iterator_train=Crops,
-            iterator_train__size=module.size,
+            iterator_train__size=module.colours.size,
             iterator_train__crop=self.crop,
             iterator_valid=Seen,
             iterator_valid__preprocess=preprocess,

@@ -18,26 +18,52 @@ _RISING = 0.2  # share of the steps in which the learning rates rise
 _PLAIN = ("#000000", "#ff0000", "#00ff00", "#0000ff", "#808080")
 
 
+class Colours(nn.Module):
+    """What preprocessing makes of colours, for pixels of 8 bits; other inputs have been through it.
+
+    It is not understood but tried, on plain images: it may be a library's or a user's own.
+    ``size`` is the height and the width of a network's input.
+    """
+
+    matrix: torch.Tensor
+    black: torch.Tensor
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        images = [Image.new("RGB", (256, 256), colour) for colour in _PLAIN]
+        inputs = torch.stack([preprocess.normalize(preprocess.view(i)[None])[0] for i in images])
+        self.size: tuple[int, int] = tuple(inputs.shape[-2:])
+        black, *colours, grey = inputs[:, :, self.size[0] // 2, self.size[1] // 2].double()
+        matrix = (torch.stack(colours, dim=1) - black[:, None]) / 255
+        if not torch.allclose(black + 128 * matrix.sum(dim=1), grey, rtol=1e-2, atol=1e-2):
+            raise ValueError(
+                "To fine-tune a network, preprocessing must scale and shift the colours of an "
+                f"image, and do no more to them; {preprocess!r} does."
+            )
+        self.register_buffer("matrix", matrix[:, :, None, None].float())
+        self.register_buffer("black", black.float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the network's input."""
+        is_ready = x.dtype != torch.uint8
+        return x if is_ready else functional.conv2d(x.float(), self.matrix, self.black)
+
+
 class TunedNetwork(nn.Module):
-    """A network and its head: logits from pixels of 8 bits, or from what preprocessing gives.
+    """A network and its head: logits from images.
 
     The network stays in evaluation mode, so BatchNorm keeps its statistics and nothing draws
     from torch's global generator.
     """
 
-    colours: torch.Tensor
-    black: torch.Tensor
-
     def __init__(
-        self, backbone: nn.Module, head: nn.Module, preprocess: Preprocess, precision: str
+        self, colours: Colours, backbone: nn.Module, head: nn.Module, precision: str
     ) -> None:
         super().__init__()
+        self.colours = colours
         self.backbone = backbone
         self.head = head
         self.precision = precision
-        colours, black, self.size = _colours(preprocess)
-        self.register_buffer("colours", colours)
-        self.register_buffer("black", black)
 
     def train(self, mode: bool = True) -> "TunedNetwork":
         """Choose the mode of the head."""
@@ -47,10 +73,9 @@ class TunedNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits, of shape (n_images, n_classes)."""
-        if x.dtype == torch.uint8:
-            x = functional.conv2d(x.float(), self.colours, self.black)
+        x = self.colours(x).contiguous(memory_format=torch.channels_last)
         with autocast(x.device, self.precision):
-            features = self.backbone(x.contiguous(memory_format=torch.channels_last))
+            features = self.backbone(x)
         return self.head(features.float().flatten(1))
 
 
@@ -65,24 +90,6 @@ class Normalized(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the features."""
         return self.network(self.preprocess.normalize(x))
-
-
-def _colours(preprocess: Preprocess) -> tuple[torch.Tensor, torch.Tensor, tuple[int, int]]:
-    """Return what preprocessing makes of colours, as a convolution, and the size of an input.
-
-    It is not understood but tried, on plain images: it may be a library's or a user's own.
-    """
-    images = [Image.new("RGB", (256, 256), colour) for colour in _PLAIN]
-    inputs = torch.stack([preprocess.normalize(preprocess.view(i)[None])[0] for i in images])
-    height, width = inputs.shape[-2:]
-    black, *colours, grey = inputs[:, :, height // 2, width // 2].double()
-    matrix = (torch.stack(colours, dim=1) - black[:, None]) / 255
-    if not torch.allclose(black + 128 * matrix.sum(dim=1), grey, rtol=1e-2, atol=1e-2):
-        raise ValueError(
-            "Preprocessing must scale and shift the colours of an image, and do no more to them, "
-            f"for a network to be fine-tuned; {preprocess!r} does."
-        )
-    return matrix[:, :, None, None].float(), black.float(), (height, width)
 
 
 def freeze_first(network: nn.Module, share: float) -> None:
