@@ -135,7 +135,12 @@ def stop_early(
 def hold_out(
     n_rows: int, groups: np.ndarray | None, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and those to hold out, at least two, whole groups of them."""
+    """Return the rows to train on and those to hold out, at least two, whole groups of them.
+
+    True holds out a tenth.
+    """
+    if isinstance(fraction, bool | np.bool_):
+        fraction = 0.1
     if n_rows < 3:
         raise ValueError(
             "early_stopping=True needs at least 3 rows, two of them to hold out; got "

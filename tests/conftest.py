@@ -1,6 +1,7 @@
 """What all tests share: pinned threads, pictures, weights."""
 
 import gc
+import json
 import os
 import signal
 import warnings
@@ -72,6 +73,24 @@ def vgg16_weights(tmp_path_factory):
     torch.save(network.state_dict(), path)
     yield path
     path.unlink()
+
+
+@pytest.fixture
+def tiny_clip(tmp_path):
+    """A model "tiny-clip" of open_clip, small enough for a test, and the file of its weights."""
+    import open_clip
+
+    text = {"context_length": 8, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    vision = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8}
+    path = tmp_path / "tiny-clip.json"
+    path.write_text(json.dumps({"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}))
+    open_clip.add_model_config(path)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = open_clip.create_model("tiny-clip").eval()
+    torch.save(network.state_dict(), tmp_path / "tiny.pt")
+    yield network, tmp_path / "tiny.pt"
+    open_clip.factory._MODEL_CONFIGS.pop("tiny-clip", None)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from sklearn_memorability.features._weights import (
 )
 
 Path = str | os.PathLike[str]
+Weights = Path | dict[str, torch.Tensor]
 
 # Building a network in the ordinary way draws from the global generator, which is put
 # back; two threads must not take turns at that.
@@ -43,9 +44,9 @@ class Backbone:
     layers : mapping of str to int
         The layers that can be read, with their widths; the first is the default.
     load : callable
-        From a layer's name and a file of weights (None for the pretrained ones), the
-        network up to that layer, ready to evaluate: on the CPU, frozen, from
-        (n, 3, height, width) to (n, width).
+        From a layer's name and a file of weights (None for the pretrained ones), or the
+        weights that such a network had, the network up to that layer, ready to evaluate:
+        on the CPU, frozen, from (n, 3, height, width) to (n, width).
     make_preprocess : callable
         Returns the preprocessing that its weights were trained with.
     stages : tuple of str
@@ -54,7 +55,7 @@ class Backbone:
 
     name: str
     layers: Mapping[str, int]
-    load: Callable[[str, Path | None], nn.Module]
+    load: Callable[[str, Weights | None], nn.Module]
     make_preprocess: Callable[[], Preprocess]
     stages: tuple[str, ...] = ()
 
@@ -95,7 +96,7 @@ class StateDictLoader:
     head: str | tuple[str, ...]
     rename: Callable[[str], str] | None = None
 
-    def __call__(self, layer: str, weights: Path | None) -> nn.Module:
+    def __call__(self, layer: str, weights: Weights | None) -> nn.Module:
         """Return the network up to a layer."""
         network = build_unfilled(partial(self.build, layer))
         path = self.weights.path(self.name) if weights is None else weights
@@ -117,13 +118,14 @@ class StateDictLoader:
         return state
 
 
-def fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, path: Path) -> None:
+def fill(network: nn.Module, state: dict[str, torch.Tensor], name: str, path: Weights) -> None:
     """Put weights into a network."""
     try:
         network.load_state_dict(state, assign=True)
     except (RuntimeError, ValueError) as error:
+        where = "its model" if isinstance(path, dict) else repr(os.fspath(path))
         raise ValueError(
-            f"The weights in {os.fspath(path)!r} do not fit the network {name!r}: {error}"
+            f"The weights in {where} do not fit the network {name!r}: {error}"
         ) from error
 
 

@@ -16,6 +16,7 @@ from sklearn_memorability.features._backbones import (
     Backbone,
     Path,
     StateDictLoader,
+    Weights,
     build_drawn,
     build_unfilled,
     fill,
@@ -124,7 +125,7 @@ def timm_backbone(name: str) -> Backbone:
     def build(pretrained: bool = False) -> nn.Module:
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
 
-    def load(layer: str, weights: Path | None) -> nn.Module:
+    def load(layer: str, weights: Weights | None) -> nn.Module:
         if weights is None:
             wanted = getattr(config, "hf_hub_id", None) or getattr(config, "url", None)
             network = _fetched(f"timm:{name}", wanted, partial(build, pretrained=True))
@@ -152,8 +153,15 @@ def clip_backbone(name: str) -> Backbone:
     open_clip = import_extra("open_clip", "clip")
     _, _, config, pretrained = _clip_settings(name)
 
-    def load(layer: str, weights: Path | None) -> nn.Module:
-        return _ImageTower(_whole_clip(name, weights)).eval().float().requires_grad_(False)
+    def load(layer: str, weights: Weights | None) -> nn.Module:
+        if isinstance(weights, dict):  # the image side's alone
+            tower = _ImageTower(
+                build_drawn(partial(open_clip.create_model, name.partition("/")[0]))
+            )
+            fill(tower, weights, f"clip:{name}", weights)
+        else:
+            tower = _ImageTower(_whole_clip(name, weights))
+        return tower.eval().float().requires_grad_(False)
 
     def make_preprocess() -> Preprocess:
         size = pretrained.get("image_size") or config["vision_cfg"].get("image_size", 224)
@@ -257,7 +265,7 @@ class _ImageTower(nn.Module):
 def own_backbone(network: nn.Module) -> Backbone:
     """Return a user's own network as a backbone; its output is the only layer."""
 
-    def load(layer: str, weights: Path | None) -> nn.Module:
+    def load(layer: str, weights: Weights | None) -> nn.Module:
         # Their own object stays in the mode and on the device that it is in.
         copied = copy.deepcopy(network)
         if weights is not None:

@@ -70,8 +70,10 @@ class DownloadedWeights:
             ) from error
 
 
-def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
-    """Read the weights in a file."""
+def read_state_dict(path: str | os.PathLike[str] | StateDict) -> StateDict:
+    """Read the weights in a file; weights that were read are copied."""
+    if isinstance(path, dict):
+        return dict(path)
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of weights at {str(path)!r}.")

@@ -20,6 +20,7 @@ from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFeatures
 from sklearn_memorability.features._extractor import ImageExtractor
 from sklearn_memorability.features._joint_space import is_name
+from sklearn_memorability.finetuning import FineTunedRegressor
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 from sklearn_memorability.regression._scaler import BatchedScaler
 
@@ -28,6 +29,7 @@ TRUSTED = (
     BalancedQuantileClassifierRegressor,
     BatchedScaler,
     CaptionEmbedding,
+    FineTunedRegressor,
     ImageFeatures,
     VGGFeatures,
     VisualSemanticEmbedding,
@@ -41,7 +43,12 @@ _NOT_SAVED = {"_metadata_request", "_skl_callbacks"}
 # Folders and files to write to are None in a file, and so are the vectors that words began with.
 _NONE = ("cache", "memory", "word_vectors")
 
-_ON_A_DEVICE = (BalancedQuantileClassifierRegressor, ImageExtractor, VisualSemanticEmbedding)
+_ON_A_DEVICE = (
+    BalancedQuantileClassifierRegressor,
+    FineTunedRegressor,
+    ImageExtractor,
+    VisualSemanticEmbedding,
+)
 _SEARCH_TREES = {"kd_tree": KDTree, "ball_tree": BallTree}
 
 
@@ -66,6 +73,12 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
             )
         if isinstance(part, ImageExtractor):
             attributes |= _extractor_to_save(part, facts)
+        if isinstance(part, FineTunedRegressor):
+            _refuse_own_code(part, part.get_params())
+            _refuse_own_code(part, {"backbone": part._source[0], "preprocessing": part._source[2]})
+            # The tuned network is in the file, so the pretrained one's weights are not needed.
+            del attributes["features_"]
+            attributes["weights"] = None
         return attributes
 
     copied = _copy_of(model, attributes_of, {})
@@ -75,16 +88,8 @@ def to_save(model: Any) -> tuple[Any, dict[str, Any]]:
 def _extractor_to_save(part: Any, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of an image transformer that differ in its file."""
     recipe = getattr(part, "_recipe", None)
-    for owner in (part, recipe):
-        for name in ("backbone", "preprocessing"):
-            value = getattr(owner, name, None)
-            if value is not None and not isinstance(value, str):
-                kind = "network" if isinstance(value, torch.nn.Module) else "function"
-                raise ValueError(
-                    f"{type(part).__name__}.{name} is a {kind} of your own, and a file holds no "
-                    "code. Save the steps behind the features alone, pipeline[1:], and compute "
-                    "the features where the model is used."
-                )
+    for settings in (vars(part), vars(recipe) if recipe else {}):
+        _refuse_own_code(part, settings)
     weights = _name_of(part.weights, facts["weights_files"])
     attributes: dict[str, Any] = {"weights": weights}
     if recipe is not None:
@@ -101,6 +106,18 @@ def _extractor_to_save(part: Any, facts: dict[str, Any]) -> dict[str, Any]:
             part.embedding_ if recipe else VisualSemanticEmbedding.load(embedding)
         )
     return attributes
+
+
+def _refuse_own_code(part: Any, settings: Mapping[str, Any]) -> None:
+    for name in ("backbone", "preprocessing"):
+        value = settings.get(name)
+        if value is not None and not isinstance(value, str):
+            kind = "network" if isinstance(value, torch.nn.Module) else "function"
+            raise ValueError(
+                f"{type(part).__name__}.{name} is a {kind} of your own, and a file holds no "
+                "code. Save the steps behind the features alone, pipeline[1:], and compute "
+                "the features where the model is used."
+            )
 
 
 def _name_of(weights: Any, files: dict[str, str]) -> str | None:

@@ -347,9 +347,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         callbacks = list(copy.deepcopy(self.net_callbacks or []))
         held_out = None
         if self.early_stopping:
-            by_default = isinstance(self.early_stopping, bool | np.bool_)
-            share = 0.1 if by_default else float(self.early_stopping)
-            kept, held = hold_out(len(y), groups, share, seeds[3])
+            kept, held = hold_out(len(y), groups, self.early_stopping, seeds[3])
             held_out = X[held], y[held]
             X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
 
@@ -368,7 +366,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
             n_batches = math.ceil(len(X) / self.batch_size)
             max_epochs = max(_LEAST_EPOCHS, math.ceil(_LEAST_STEPS / n_batches))
         if held_out is not None:
-            callbacks += _stop_at_best(*held_out, fitted["class_values_"])
+            callbacks += stop_at_best(*held_out, fitted["class_values_"])
         if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
             context = self._init_callback_context(max_subtasks=max_epochs)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -705,7 +703,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         return tags
 
 
-def _stop_at_best(X: np.ndarray, y: np.ndarray, class_values: np.ndarray) -> list[Any]:
+def stop_at_best(X: np.ndarray, y: np.ndarray, class_values: np.ndarray) -> list[Any]:
     """Return skorch callbacks that stop by, and restore, the best epoch on held-out rows."""
 
     def valid_spearman(net: NeuralNet) -> float:
