@@ -77,14 +77,14 @@ covered = occlusion_map(model, first)
 # The last panel is how well the model orders images that it was not trained on, beside
 # the most that any model can reach: the agreement between people sets that ceiling.
 
-measured = read_facts("embedded").get("measured", {})
+facts = read_facts("embedded")
+measured = facts["measured"]
 plt.rc("font", size=9)
 plt.rc("axes", titlesize=10)
 figure = plt.figure(figsize=(10, 7.7), layout="constrained")
 upper, lower = figure.subfigures(2, 1, height_ratios=(4.2, 3.5))
 ImageGridDisplay.from_predictions(images, y_pred=scores, n_images=N_SHOWN, fig=upper)
-widths = (1, 1.35, 1)[: 2 + bool(measured)]
-ranking, what, known = [*lower.subplots(1, len(widths), width_ratios=widths), None][:3]
+ranking, what, known = lower.subplots(1, 3, width_ratios=(1, 1.35, 1))
 
 places = np.arange(len(shown))
 ranking.hlines(places, *intervals[shown].T, color=BLUE, alpha=0.35, linewidth=5)
@@ -97,14 +97,13 @@ title = f"What makes {images[order[0]].stem[:14]} memorable"
 MapDisplay(first, covered.map, name=title).plot(what, colorbar=False)
 what.set_xlabel("orange raises the score, purple lowers it")
 
-if measured:
-    for place, found in enumerate(measured.values()):
-        known.barh(place, found["spearman"], color=BLUE, height=0.6)
-        known.hlines(place, found["low"], found["high"], color="black")
-        known.vlines(found["ceiling"], place - 0.4, place + 0.4, color=ORANGE, linewidth=3)
-    known.set_yticks(range(len(measured)), [textwrap.fill(name, 12) for name in measured])
-    known.invert_yaxis()
-    known.set(xlim=(0, 1), xlabel="Spearman (ceiling in orange)")
-    known.set_title("How well it orders other images")
+for place, (name, rho) in enumerate(measured.items()):
+    known.barh(place, rho, color=BLUE, height=0.6)
+    known.hlines(place, *facts["measured_95"][name], color="black")
+    known.vlines(facts["ceilings"][name], place - 0.4, place + 0.4, color=ORANGE, linewidth=3)
+known.set_yticks(range(len(measured)), [textwrap.fill(name, 12) for name in measured])
+known.invert_yaxis()
+known.set(xlim=(0, 1), xlabel="Spearman (ceiling in orange)")
+known.set_title("How well it orders other images")
 figure.savefig(arguments.output, dpi=120)
 print(f"The figure is in {arguments.output}")

@@ -140,7 +140,7 @@ def fit(
     shows_bar = shows_progress(progress)
     is_papers = kind in (options.Kind.PAPER, options.Kind.TWO_BRANCH)
     if not (backbone or embedding or is_papers) and len(data.images) < _FEW:
-        backbone = "embedded"
+        backbone = "memorability"
     model = _make_model(
         kind,
         backbone,
@@ -210,7 +210,7 @@ def _make_model(
     settings: dict[str, Any],
 ) -> Any:
     """Return the Pipeline from images to scores that the options ask for."""
-    from sklearn_memorability.cli._inputs import embedded_features, make_transformer
+    from sklearn_memorability.cli._inputs import make_transformer
     from sklearn_memorability.pipelines import (
         mlp_regressor,
         recommended_regressor,
@@ -220,10 +220,7 @@ def _make_model(
 
     if kind is options.Kind.TWO_BRANCH:
         embedding = embedding or "flickr8k"
-    if backbone == "embedded" and embedding is None:
-        features = embedded_features(**settings)
-    else:
-        features = make_transformer(backbone, embedding, **settings)
+    features = make_transformer(backbone, embedding, **settings)
     if kind is options.Kind.SVR:
         return svr_regressor(features)
     shared: dict[str, Any] = {"score_range": score_range, "random_state": seed}

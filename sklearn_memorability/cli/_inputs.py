@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import FeatureUnion
 
 from sklearn_memorability._utils._estimators import parts_of
 from sklearn_memorability.datasets import load_image_folder
@@ -182,15 +181,6 @@ def make_transformer(backbone: str | None, embedding: str | None, **settings: An
         return CaptionEmbedding(embedding, with_cnn=True, **settings)
     cnn = ImageFeatures(backbone, **settings)
     return FeatureUnion([("cnn", cnn), ("ic", CaptionEmbedding(embedding, **settings))])
-
-
-def embedded_features(device: str | None = None, **settings: Any) -> Any:
-    """Return the embedded model's features as a transformer, which no fit changes."""
-    model = load("embedded", device=device)
-    features = FrozenEstimator(model[:-1] if isinstance(model, Pipeline) else model)
-    for transformer in image_transformers(features):
-        transformer.set_params(**settings)
-    return features
 
 
 def image_transformers(model: Any) -> list[Any]:

@@ -81,13 +81,15 @@ def _listed() -> dict[str, Any]:
 
 def _ready() -> list[dict[str, Any]]:
     """Return what there is to know of each ready model."""
+    from sklearn_memorability.features._backbones import BACKBONES
     from sklearn_memorability.persistence import read_facts
     from sklearn_memorability.persistence._model import EMBEDDED_FILE
     from sklearn_memorability.persistence._ready import READY
 
     facts = read_facts("embedded")
     own = {key: facts.get(key) for key in ("terms", "trained_on", "citation", "scale")}
-    size = _size(EMBEDDED_FILE.stat().st_size)
+    network = BACKBONES["memorability"].load.weights.path("memorability")
+    size = _size(EMBEDDED_FILE.stat().st_size + network.stat().st_size)
     weights = "here" if find_spec("efficientnet_lite_pytorch") else _install("embedded")
     embedded = {"name": "embedded", "size": size, "weights": weights, **own}
     return [

@@ -91,7 +91,7 @@ Backbone = Annotated[
         "--backbone",
         metavar="NAME",
         help="The network; 'models' lists them. [default: efficientnet_lite0; of 'fit' to fewer "
-        "than 1000 images 'embedded', the embedded model's]",
+        "than 1000 images memorability, the embedded model's]",
         show_default=False,
     ),
 ]

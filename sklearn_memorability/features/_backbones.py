@@ -229,7 +229,7 @@ def _efficientnet_lite0_weights() -> str:
 
 
 class _Memorability(nn.Module):
-    """EfficientNet-Lite0 whose later half is there twice: fine-tuned to memorability, and as it was.
+    """EfficientNet-Lite0 with its later half twice: fine-tuned to memorability, and as it was.
 
     The output is the tuned half's 1,280 features, then the others.
     """

@@ -26,6 +26,9 @@ class ImageFeatures(ImageExtractor):
 
         - ``"efficientnet_lite0"`` (1280 features; ImageNet top-1 75.1 %) comes with its
           weights in the extra ``embedded`` and needs no download.
+        - ``"memorability"`` is that of the embedded model, offline too: the same network,
+          its later half once fine-tuned to memorability (1,280 features) and once as it
+          was (1,280). Where scores are few, start from it.
         - ``"vgg16"`` is the paper's, ``"vgg19"`` its larger sister; see
           :class:`VGGFeatures`.
         - ``"resmem"`` (256 features) and ``"vitmem"`` (768, extra ``timm``) are published

@@ -287,7 +287,7 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     --------
     >>> from sklearn_memorability.persistence import read_facts
     >>> read_facts("embedded")["n_samples"]
-    946
+    3488
     """
     if path in READY:
         return READY[path].about()
