@@ -223,7 +223,8 @@ def write(pool: pd.DataFrame, svr: Pipeline, out: pd.DataFrame, work: Path, data
     images = [*pool.path, *flickr, *crops]
     sets = [*pool["set"], *[None] * len(flickr), *pool["set"].repeat(CROPS)]
     weights = work / "memorability.safetensors"
-    features = ImageFeatures("memorability", layer="stages", weights=weights, verbose=1)
+    kept = work / "features.sqlite"
+    features = ImageFeatures("memorability", layer="stages", weights=weights, cache=kept, verbose=1)
     X = features.fit_transform(images)
     tuned = slice(N_STAGES, N_STAGES + 1280)
     both = (svr.predict(np.delete(X, tuned, axis=1)) + network.head_.predict(X[:, tuned])) / 2
@@ -258,7 +259,7 @@ def write(pool: pd.DataFrame, svr: Pipeline, out: pd.DataFrame, work: Path, data
     # The same network, by name.
     package = PACKAGE / "features" / "data" / weights.name
     package.write_bytes(weights.read_bytes())
-    features.set_params(weights=None, verbose=0).fit([images[0]])
+    features.set_params(weights=None, cache=None, verbose=0).fit([images[0]])
     found = by_set(out, out.both.to_numpy())
     facts = {
         **ABOUT,
