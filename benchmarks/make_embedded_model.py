@@ -158,7 +158,8 @@ def fit_whole(pool: pd.DataFrame, features: np.ndarray, work: Path) -> FineTuned
 
 def report(pool: pd.DataFrame, title: str, **predicted: np.ndarray) -> None:
     """Print each set's correlation with the published scores."""
-    predicted["both"] = sum(predicted.values())
+    if len(predicted) > 1:
+        predicted["both"] = sum(predicted.values())
     for name, values in predicted.items():
         print(
             title, name, *(f"{k} {v[0]:.3f}" for k, v in by_set(pool, values).items()), flush=True
