@@ -49,7 +49,7 @@ try:
 except (OSError, ValueError) as error:
     parser.error(str(error))
 if arguments.folder is not None:
-    sets = {arguments.folder.resolve().name: mine, **sets}
+    sets = {arguments.folder.resolve().name: mine.images[:6], **sets}
 
 # %%
 # Both grids in one figure
@@ -63,7 +63,7 @@ upper, lower = figure.subfigures(2, 1, height_ratios=(4.2, 1.9 * len(sets)))
 extremes = ImageGridDisplay.from_estimator(
     model, mine.images, mine.target, n_images=6, normalize=True, fig=upper
 )
-examples = ImageGridDisplay.from_sets(sets, n_images=6, random_state=0, fig=lower)
+examples = ImageGridDisplay(list(sets.values()), row_names=list(sets)).plot(fig=lower)
 figure.savefig(arguments.output, dpi=110)
 
 # %%

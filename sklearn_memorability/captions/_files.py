@@ -6,10 +6,10 @@ nothing in them is run.
 
 import argparse
 import codecs
+import io
 import json
 import os
 import pickletools
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -183,15 +183,10 @@ def _checked(arrays: Mapping[str, Any], name: str, shape: tuple[int | None, ...]
     return value
 
 
-# The tokens of a pickled dictionary of words: what only builds it, a name, numbers, strings.
-_TOKEN = re.compile(
-    rb"(?P<structure>[\](){}ltdaesuR\x85\x86\x94]+|\x80.|\x95.{8}|q.|r.{4}|p\d+\n)"
-    rb"|(?P<name>[ci][^\n]*\n[^\n]*\n|\x93)"
-    rb"|(?P<digits>[IL]-?\d{1,10}L?\n)|(?P<number>J.{4}|K.|M.{2})"
-    rb"|(?P<quoted>S(['\"])(?:[^\n\\]|\\(?:x[0-9a-f]{2}|[nrt\\'\"])){0,999}\6\n)|(?P<unicode>V[^\n]*\n)"
-    rb"|(?P<sized>[U\x8c].|[TX].{4})|(?P<stop>\.)",
-    re.DOTALL,
-)
+# Codes of a pickled dictionary of words: what only builds it, strings, numbers, names.
+_STRUCTURE = frozenset("](})ltdaesuR\x85\x86\x94\x80\x95pqr")
+_STRINGS, _NUMBERS, _NAMES = frozenset("SUTVX\x8c"), frozenset("ILJKM"), frozenset("ci\x93")
+_OPCODES = {op.code: op for op in pickletools.opcodes}
 
 
 def _read_words(data: bytes) -> dict[str, int]:
@@ -215,40 +210,33 @@ def _read_words(data: bytes) -> dict[str, int]:
 def _literals(data: bytes) -> list[Any]:
     """Return the strings and integers of a pickle, in their order."""
     literals: list[Any] = []
-    at = 0
-    while token := _TOKEN.match(data, at):
-        at = token.end()
-        kind, raw = token.lastgroup, token[0]
-        if kind == "stop":
+    stream = io.BytesIO(data)
+    while (code := stream.read(1).decode("latin-1")) in _OPCODES:
+        op = _OPCODES[code]
+        if code == "S":  # whose reader knows ASCII only
+            raw = pickletools.read_stringnl(stream, decode=False)
+            value: Any = codecs.escape_decode(raw)[0].decode("latin-1")
+        else:
+            value = op.arg.reader(stream) if op.arg else None
+        if code == ".":
             return literals
-        if kind == "name":
-            name = raw[1:].decode().split()
-            if raw == b"\x93":  # the name is on the stack
-                name = [literals.pop(-2), literals.pop()]
-            if name != ["collections", "OrderedDict"]:
-                raise ValueError(f"it asks for {'.'.join(map(str, name))[:99]}")
-        elif kind == "digits":
-            literals.append(int(raw[1:].rstrip(b"L\n")))
-        elif kind == "number":
-            literals.append(int.from_bytes(raw[1:], "little", signed=raw[:1] == b"J"))
-        elif kind == "unicode":
-            literals.append(raw[1:-1].decode("raw-unicode-escape"))
-        elif kind == "quoted":
-            literals.append(_decoded(codecs.escape_decode(raw[2:-2])[0]))
-        elif kind == "sized":
-            length = int.from_bytes(raw[1:], "little")
-            if at + length > len(data):
-                raise ValueError("it is cut short")
-            literals.append(_decoded(data[at : at + length]))
-            at += length
-    code = data[at : at + 1].decode("latin-1")
-    names = [op.name for op in pickletools.opcodes if op.code == code]
-    raise ValueError(f"it asks for {names[0]}" if names else "it is damaged or cut short")
+        if code in _NAMES:
+            if code == "\x93":  # the name is on the stack
+                value = f"{literals.pop(-2)} {literals.pop()}"
+            if value != "collections OrderedDict":
+                raise ValueError(f"it asks for {value.replace(' ', '.')[:99]}")
+        elif code in _STRINGS:
+            literals.append(_decoded(value) if code in "SUT" else value)
+        elif code in _NUMBERS:
+            literals.append(value)
+        elif code not in _STRUCTURE:
+            raise ValueError(f"it asks for {op.name}")
+    raise ValueError("it is damaged or cut short")
 
 
-def _decoded(text: bytes) -> str:
-    # Strings of Python 2 are bytes of no stated encoding.
+def _decoded(text: str) -> str:
+    # Strings of Python 2 are bytes of no stated encoding, which pickletools reads as Latin-1.
     try:
-        return text.decode()
+        return text.encode("latin-1").decode()
     except UnicodeDecodeError:
-        return text.decode("latin-1")
+        return text

@@ -87,11 +87,8 @@ def find_vectors(word_vectors: Any, vocabulary: Mapping[str, int]) -> dict[int, 
             f"frequent are {list(vocabulary)[:5]}. Are they in the same language, in lower case?"
         )
     shapes = {vector.shape for vector in vectors.values()}
-    if (
-        len(shapes) > 1
-        or len(next(iter(shapes))) != 1
-        or not all(np.isfinite(vector).all() for vector in vectors.values())
-    ):
+    is_finite = all(np.isfinite(vector).all() for vector in vectors.values())
+    if len(shapes) > 1 or len(min(shapes)) != 1 or not is_finite:
         raise ValueError(
             f"word_vectors must be finite vectors of one length; their shapes are {sorted(shapes)}."
         )

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from sklearn_memorability.metrics import memorability_score
 
+PathLike = str | os.PathLike[str]
 COUNTS = ("hits", "misses", "false_alarms", "correct_rejections")
 # d' has no bounds, which the estimators' classes need.
 _RANGES = {"none": (0.0, 1.0), "difference": (-1.0, 1.0), "balanced_accuracy": (0.0, 1.0)}
@@ -86,7 +87,7 @@ def description(name: str) -> str:
 
 
 def folder_with(
-    folder: str | os.PathLike[str], inside: Sequence[str], places: Sequence[str], way_out: str
+    folder: PathLike, inside: Sequence[str], places: Sequence[str], way_out: str
 ) -> Path:
     """Return ``folder``, or the first of ``places`` in it, that has all of ``inside``."""
     root = Path(folder)

@@ -1,6 +1,5 @@
 """Files of published sets: downloaded once, checked, unpacked, kept in one folder a set."""
 
-import errno
 import gzip
 import os
 import re
@@ -9,8 +8,7 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from sklearn.datasets import get_data_home
 from tqdm.auto import tqdm
 
 from sklearn_memorability._utils._files import locked
+from sklearn_memorability.datasets._base import PathLike
 
 _OSF = "https://api.osf.io/v2"
 _TIMEOUT = (15.0, 60.0)  # seconds, to connect and to read
@@ -46,7 +45,7 @@ class RemoteFile:
 def fetch_files(
     dataset: str,
     files: Sequence[RemoteFile],
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     download_if_missing: bool = True,
     n_retries: int = 3,
     delay: float = 1.0,
@@ -166,7 +165,7 @@ class _ResumingDownloader:
                 unit_scale=True,
                 disable=None,
             )
-            with _room(self.part, length), self.part.open("ab") as file, progress:
+            with self.part.open("ab") as file, progress:
                 try:
                     for chunk in response.iter_content(_CHUNK):
                         file.write(chunk)
@@ -230,11 +229,10 @@ def unpack(archive: Path, folder: Path, password: str | None = None) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
-        with _room(folder, archive.stat().st_size):
-            if archive.suffix == ".zip":
-                _unzip(archive, draft, password)
-            else:
-                _untar(archive, draft)
+        if archive.suffix == ".zip":
+            _unzip(archive, draft, password)
+        else:
+            _untar(archive, draft)
         os.replace(draft, folder)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         # A zip file's own check of its password lets one wrong one in 256 pass.
@@ -269,22 +267,3 @@ def _untar(archive: Path, folder: Path) -> None:
         # gzip compares its checksum only when its end is read, which tarfile doesn't do.
         while file.fileobj and file.fileobj.read(1 << 20):
             pass
-
-
-@contextmanager
-def _room(path: Path, needed: int) -> Iterator[None]:
-    """Refuse to begin without room on the disk; say what to do where it fills up later."""
-    free = shutil.disk_usage(path.parent).free
-    try:
-        if needed > free:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise OSError(
-            error.errno,
-            f"The disk of {os.fspath(path.parent)!r} is full: {path.name!r} needs {needed:,} "
-            f"bytes more, and {free:,} were free. Make room and call again, or choose another "
-            "place with data_home",
-        ) from error

@@ -8,8 +8,8 @@ import numpy as np
 
 from sklearn_memorability.datasets._base import (
     COUNTS,
+    PathLike,
     check_correction,
-    choice,
     description,
     folder_with,
     image_set,
@@ -20,7 +20,6 @@ from sklearn_memorability.datasets._download import RemoteFile, fetch_files
 from sklearn_memorability.datasets._tables import find_images, read_counts
 
 _RELEASE = "allImages_release.mat"
-_ALL_TARGETS = "image_data_targets.mat"
 _FILES = (
     RemoteFile(
         "Targets.zip",
@@ -33,43 +32,25 @@ _FILES = (
         "md5:c72843b05e95ab27594c1d11c849c897",
     ),
 )
-# By experiment: the file, its variable, and the field with the counts.
-_EXPERIMENTS = {
-    "combined": (_RELEASE, "allImages", "AMT_comb"),
-    "within": (_ALL_TARGETS, "image_data_targets", "amt1"),
-    "across": (_ALL_TARGETS, "image_data_targets", "amt2"),
-}
-_WAYS_OUT = {
-    _RELEASE: (
-        "Download the 630 open images with fetch_figrim(), after removing what is left of an "
-        "earlier copy, or put Targets.zip of http://figrim.mit.edu, unpacked, and "
-        f"{_RELEASE} of https://github.com/cvzoya/figrim into one folder."
-    ),
-    _ALL_TARGETS: (
-        f"The counts of the single experiments are in {_ALL_TARGETS}; the authors hand it out "
-        "with its 1,754 images (http://figrim.mit.edu). Put the file and the images "
-        "(Targets/<category>/<file>) into one folder. experiment='combined' needs only what "
-        "fetch_figrim() downloads."
-    ),
-}
+_WAY_OUT = (
+    "Download the 630 open images with fetch_figrim(), after removing what is left of an earlier "
+    f"copy, or put Targets.zip of http://figrim.mit.edu, unpacked, and {_RELEASE} of "
+    "https://github.com/cvzoya/figrim into one folder."
+)
 
 
 def fetch_figrim(
     *,
-    correction: str = "none",
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     download_if_missing: bool = True,
     n_retries: int = 3,
     delay: float = 1.0,
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    **options: Any,
 ) -> Any:
     """Load the 630 open images of FIGRIM, downloading them at first use.
 
     Parameters
     ----------
-    correction : {"none", "difference", "balanced_accuracy"}, default="none"
-        What is done about false alarms: see :func:`load_figrim`.
     data_home : str or path-like, optional
         Where sets are kept; by default scikit-learn's own data home.
     download_if_missing : bool, default=True
@@ -78,15 +59,13 @@ def fetch_figrim(
         How often to try again after a broken connection.
     delay : float, default=1.0
         Seconds to wait before the first such attempt, doubled for each further one.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+    **options
+        Passed to :func:`load_figrim`.
 
     Returns
     -------
     sklearn.utils.Bunch or tuple
-        As of :func:`load_figrim`, of both experiments together.
+        As of :func:`load_figrim`.
 
     Raises
     ------
@@ -100,18 +79,12 @@ def fetch_figrim(
     >>> from sklearn_memorability.datasets import fetch_figrim
     >>> scenes = fetch_figrim()  # doctest: +SKIP
     """
-    check_correction(correction)
     folder = fetch_files("figrim", _FILES, data_home, download_if_missing, n_retries, delay)
-    return load_figrim(folder, correction=correction, return_X_y=return_X_y, as_frame=as_frame)
+    return load_figrim(folder, **options)
 
 
 def load_figrim(
-    folder: str | os.PathLike[str],
-    *,
-    experiment: str = "combined",
-    correction: str = "none",
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    folder: PathLike, *, correction: str = "none", return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
     """Load FIGRIM from a folder.
 
@@ -119,11 +92,8 @@ def load_figrim(
     ----------
     folder : str or path-like
         The folder with the images, as ``Targets/<category>/<file>``, and the counts:
-        ``allImages_release.mat``, or ``image_data_targets.mat`` for a single experiment.
-    experiment : {"combined", "within", "across"}, default="combined"
-        Whose counts: those of both experiments together, which the open release has of
-        630 images; those among images of the same category; or those among images
-        of all categories.
+        ``allImages_release.mat``. They are those of both experiments together: among
+        images of the same category, and among images of all categories.
     correction : {"none", "difference", "balanced_accuracy"}, default="none"
         What is done about false alarms: the paper's hit rate without any correction,
         the hit rate less the false-alarm rate, or half of one plus that difference.
@@ -145,7 +115,7 @@ def load_figrim(
     FileNotFoundError, NotADirectoryError
         If there is no such folder, or the counts or images are missing.
     ValueError
-        If ``experiment`` or ``correction`` is unknown, or the file isn't the authors'.
+        If ``correction`` is unknown, or the file isn't the authors'.
 
     Notes
     -----
@@ -155,46 +125,37 @@ def load_figrim(
     Examples
     --------
     >>> from sklearn_memorability.datasets import load_figrim
-    >>> scenes = load_figrim("figrim", experiment="combined")  # doctest: +SKIP
+    >>> scenes = load_figrim("figrim")  # doctest: +SKIP
     """
     score_range = check_correction(correction)
-    choice("experiment", experiment, list(_EXPERIMENTS))
-    file, variable, counts_field = _EXPERIMENTS[experiment]
-    root = folder_with(folder, [file, "Targets"], ["figrim"], _WAYS_OUT[file])
-    names, categories, counts = _read_counts(root / file, variable, counts_field)
+    root = folder_with(folder, [_RELEASE, "Targets"], ["figrim"], _WAY_OUT)
+    names, categories, counts = _read_counts(root / _RELEASE)
     # The archive has a folder of its own name, in which unpacking may have put it again.
-    places = ["Targets/Targets", "Targets"]
-    images = folder_with(root, names[:1], places, _WAYS_OUT[file])
+    images = folder_with(root, names[:1], ["Targets/Targets", "Targets"], _WAY_OUT)
     return image_set(
-        find_images(images, names, f"filename of {file}", _WAYS_OUT[file]),
+        find_images(images, names, f"filename of {_RELEASE}", _WAY_OUT),
         scores_from_counts(counts, correction),
         score_range=score_range,
         groups=np.array(categories),
         counts=counts,
-        rule=(
-            "The 630 images of the open release; the paper has 1,754."
-            if experiment == "combined"
-            else ""
-        ),
+        rule="The 630 images of the open release; the paper has 1,754.",
         DESCR=description("figrim"),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
 
 
-def _read_counts(
-    path: Path, variable: str, counts_field: str
-) -> tuple[list[str], list[str], dict[str, np.ndarray]]:
+def _read_counts(path: Path) -> tuple[list[str], list[str], dict[str, np.ndarray]]:
     """Return the images' names as category/file, their categories and their counts."""
     variables = read_matlab(path)
     try:
-        records = np.atleast_1d(variables[variable])
+        records = np.atleast_1d(variables["allImages"])
         categories = [str(record["category"]) for record in records]
         names = [f"{record['category']}/{record['filename']}" for record in records]
-        counts = {count: [record[counts_field][count] for record in records] for count in COUNTS}
+        counts = {count: [record["AMT_comb"][count] for record in records] for count in COUNTS}
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{os.fspath(path)!r} isn't the authors': it must have the structure {variable} with "
-            f"filename, category and {counts_field}, which has {', '.join(COUNTS)}."
+            f"{os.fspath(path)!r} isn't the authors': it must have the structure allImages with "
+            f"filename, category and AMT_comb, which has {', '.join(COUNTS)}."
         ) from error
     return names, categories, {count: read_counts(counts[count], count) for count in COUNTS}

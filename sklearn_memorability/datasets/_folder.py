@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sklearn_memorability.datasets._base import choice, image_set
+from sklearn_memorability.datasets._base import PathLike, choice, image_set
 from sklearn_memorability.datasets._tables import (
     find_images,
     read_groups,
@@ -24,7 +24,7 @@ _SHOWN = 5
 
 
 def load_image_folder(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     scores: Any = None,
     *,
     image_column: str = "image",

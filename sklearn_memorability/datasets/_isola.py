@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from sklearn_memorability._utils._files import locked
 from sklearn_memorability.datasets._base import (
     COUNTS,
+    PathLike,
     check_correction,
     description,
     folder_with,
@@ -38,20 +39,16 @@ _WAY_OUT = (
 
 def fetch_isola(
     *,
-    correction: str = "none",
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     download_if_missing: bool = True,
     n_retries: int = 3,
     delay: float = 1.0,
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    **options: Any,
 ) -> Any:
     """Load the 2,222 scenes of Isola et al., downloading them at first use.
 
     Parameters
     ----------
-    correction : {"none", "difference", "balanced_accuracy"}, default="none"
-        What is done about false alarms: see :func:`load_isola`.
     data_home : str or path-like, optional
         Where sets are kept; by default scikit-learn's own data home.
     download_if_missing : bool, default=True
@@ -60,10 +57,8 @@ def fetch_isola(
         How often to try again after a broken connection.
     delay : float, default=1.0
         Seconds to wait before the first such attempt, doubled for each further one.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+    **options
+        Passed to :func:`load_isola`.
 
     Returns
     -------
@@ -82,17 +77,12 @@ def fetch_isola(
     >>> from sklearn_memorability.datasets import fetch_isola
     >>> scenes = fetch_isola()  # doctest: +SKIP
     """
-    check_correction(correction)
     folder = fetch_files("isola", _FILES, data_home, download_if_missing, n_retries, delay)
-    return load_isola(folder, correction=correction, return_X_y=return_X_y, as_frame=as_frame)
+    return load_isola(folder, **options)
 
 
 def load_isola(
-    folder: str | os.PathLike[str],
-    *,
-    correction: str = "none",
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    folder: PathLike, *, correction: str = "none", return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
     """Load the 2,222 scenes of Isola et al. from a folder.
 
@@ -154,7 +144,7 @@ def load_isola(
     )
 
 
-def isola_images(folder: str | os.PathLike[str]) -> list[Path]:
+def isola_images(folder: PathLike) -> list[Path]:
     """Return the images of the archive, in its order; the first call writes them as PNG files."""
     root = _root(folder)
     names, _ = _read_responses(root)
@@ -174,7 +164,7 @@ def isola_images(folder: str | os.PathLike[str]) -> list[Path]:
     return paths
 
 
-def _root(folder: str | os.PathLike[str]) -> Path:
+def _root(folder: PathLike) -> Path:
     archive = "cvpr_memorability_data"
     return folder_with(folder, [_PIXELS, _RESPONSES], [archive, f"{archive}/{archive}"], _WAY_OUT)
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.datasets._base import choice, description, folder_with, image_set
+from sklearn_memorability.datasets._base import (
+    PathLike,
+    choice,
+    description,
+    folder_with,
+    image_set,
+)
 from sklearn_memorability.datasets._download import RemoteFile, fetch_files
 from sklearn_memorability.datasets._tables import read_scores, refuse
 
@@ -23,20 +29,16 @@ _WAY_OUT = (
 
 def fetch_lamem(
     *,
-    split: str | int = "all",
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     download_if_missing: bool = True,
     n_retries: int = 3,
     delay: float = 1.0,
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    **options: Any,
 ) -> Any:
     """Load LaMem, downloading it at first use (2.7 GB).
 
     Parameters
     ----------
-    split : {"all", "mean"} or int from 1 to 5, default="all"
-        Whose scores, and in which folds: see :func:`load_lamem`.
     data_home : str or path-like, optional
         Where sets are kept; by default scikit-learn's own data home.
     download_if_missing : bool, default=True
@@ -45,10 +47,8 @@ def fetch_lamem(
         How often to try again after a broken connection.
     delay : float, default=1.0
         Seconds to wait before the first such attempt, doubled for each further one.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+    **options
+        Passed to :func:`load_lamem`.
 
     Returns
     -------
@@ -68,17 +68,12 @@ def fetch_lamem(
     >>> lamem = fetch_lamem()  # doctest: +SKIP
     >>> cross_val_score(model, lamem.images, lamem.target, cv=lamem.cv)  # doctest: +SKIP
     """
-    _check_split(split)
     folder = fetch_files("lamem", _FILES, data_home, download_if_missing, n_retries, delay)
-    return load_lamem(folder, split=split, return_X_y=return_X_y, as_frame=as_frame)
+    return load_lamem(folder, **options)
 
 
 def load_lamem(
-    folder: str | os.PathLike[str],
-    *,
-    split: str | int = "all",
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    folder: PathLike, *, split: str | int = "all", return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
     """Load LaMem from a folder.
 
@@ -130,7 +125,7 @@ def load_lamem(
     >>> lamem.target.shape, len(lamem.cv)  # doctest: +SKIP
     ((58741,), 1)
     """
-    _check_split(split)
+    choice("split", split, ["all", "mean", *_SPLITS])
     numbers = _SPLITS if isinstance(split, str) else (int(split),)
     root = folder_with(folder, ["images", "splits"], ["lamem", "lamem/lamem"], _WAY_OUT)
     names, scores, parts = _read_splits(root / "splits", numbers)
@@ -164,10 +159,6 @@ def load_lamem(
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
-
-
-def _check_split(split: str | int) -> None:
-    choice("split", None if isinstance(split, bool) else split, ["all", "mean", *_SPLITS])
 
 
 def _read_splits(

@@ -1,11 +1,11 @@
 """MemCat: 10,000 images of five categories and their subcategories."""
 
-import os
 from typing import Any
 
 import numpy as np
 
 from sklearn_memorability.datasets._base import (
+    PathLike,
     check_correction,
     choice,
     description,
@@ -32,23 +32,16 @@ _WAY_OUT = (
 
 def fetch_memcat(
     *,
-    correction: str = "none",
-    group_by: str = "subcategory",
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     download_if_missing: bool = True,
     n_retries: int = 3,
     delay: float = 1.0,
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    **options: Any,
 ) -> Any:
     """Load MemCat, downloading it at first use.
 
     Parameters
     ----------
-    correction : {"none", "difference", "balanced_accuracy"}, default="none"
-        What is done about false alarms: see :func:`load_memcat`.
-    group_by : {"subcategory", "category"}, default="subcategory"
-        What ``groups`` are.
     data_home : str or path-like, optional
         Where sets are kept; by default scikit-learn's own data home.
     download_if_missing : bool, default=True
@@ -57,10 +50,8 @@ def fetch_memcat(
         How often to try again after a broken connection.
     delay : float, default=1.0
         Seconds to wait before the first such attempt, doubled for each further one.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+    **options
+        Passed to :func:`load_memcat`.
 
     Returns
     -------
@@ -79,20 +70,12 @@ def fetch_memcat(
     >>> from sklearn_memorability.datasets import fetch_memcat
     >>> memcat = fetch_memcat()  # doctest: +SKIP
     """
-    check_correction(correction)
-    choice("group_by", group_by, _GROUPS)
     folder = fetch_files("memcat", _FILES, data_home, download_if_missing, n_retries, delay)
-    return load_memcat(
-        folder,
-        correction=correction,
-        group_by=group_by,
-        return_X_y=return_X_y,
-        as_frame=as_frame,
-    )
+    return load_memcat(folder, **options)
 
 
 def load_memcat(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     *,
     correction: str = "none",
     group_by: str = "subcategory",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.datasets._base import choice, description, image_set
+from sklearn_memorability.datasets._base import PathLike, choice, description, image_set
 from sklearn_memorability.datasets._isola import isola_images
 from sklearn_memorability.datasets._tables import (
     find_images,
@@ -54,7 +54,7 @@ class RequestedSet:
             f"Then put into the folder: {self.layout}."
         )
 
-    def folder(self, folder: str | os.PathLike[str]) -> Path:
+    def folder(self, folder: PathLike) -> Path:
         """Return the user's folder, which must exist."""
         root = Path(folder)
         if not root.is_dir():
@@ -78,13 +78,13 @@ class RequestedSet:
         """Return scores, which must lie in the set's range."""
         return read_scores(values, source, self.score_range)
 
-    def image_set(self, images: list[Path], target: np.ndarray, note: str = "", **more: Any) -> Any:
+    def image_set(self, images: list[Path], target: np.ndarray, **more: Any) -> Any:
         """Return the set; ``rule`` says if images of the paper's are not here."""
-        notes = [self.rule, note]
+        rule = self.rule
         if len(images) != self.n_images:
-            notes.append(f"{len(images):,} images are here; the paper has {self.n_images:,}.")
+            rule += f" {len(images):,} images are here; the paper has {self.n_images:,}."
+        rule = rule.strip()
         facts = {"target_name": self.target_name, "score_range": self.score_range} | more
-        rule = " ".join(filter(None, notes))
         return image_set(images, target, DESCR=description(self.name), rule=rule, **facts)
 
 
@@ -97,6 +97,7 @@ _ROWS = (
         "'images' with the images, and 'scores.csv' with the columns 'image', 'object' and "
         "'score', a row an object",
         n_images=850,
+        rule="An image's score is the largest of its objects' scores.",
     ),
     RequestedSet(
         "cohendet",
@@ -122,8 +123,7 @@ _ROWS = (
         "The 10k US Adult Faces Database",
         "fill in the form at https://wilmabainbridge.com/facememorability2.html",
         "'10k US Adult Faces Database/Face Images' with the images, and 'Memorability Scores' "
-        "with 'memorability-scores.mat' and 'target-filenames.txt', or with "
-        "'memorability-scores.xlsx'",
+        "with 'memorability-scores.mat' and 'target-filenames.txt'",
         n_images=2222,
     ),
     RequestedSet(
@@ -187,17 +187,9 @@ _ROWS = (
     ),
 )
 REQUESTED = {row.name: row for row in _ROWS}
-_OBJECTS: dict[str, Callable[[list[float]], Any]] = {"max": max, "mean": np.mean}
-_SUBSETS = {"devset": ["devset"], "testset": ["testset"], "all": ["devset", "testset"]}
 
 
-def load_dubey(
-    folder: str | os.PathLike[str],
-    *,
-    objects: str = "max",
-    return_X_y: bool = False,
-    as_frame: bool = False,
-) -> Any:
+def load_dubey(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the object memorability of 850 images of PASCAL-S (Dubey et al. 2015).
 
     There is no download; the authors of the paper have the scores.
@@ -207,8 +199,6 @@ def load_dubey(
     folder : str or path-like
         The folder with ``images`` and ``scores.csv``: the columns ``image``, ``object``
         and ``score``, a row an object, scores from 0 to 1.
-    objects : {"max", "mean"}, default="max"
-        How the scores of an image's objects become the image's.
     return_X_y : bool, default=False
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
@@ -218,7 +208,7 @@ def load_dubey(
     -------
     sklearn.utils.Bunch or tuple
         With ``images``, each once, in the order in which the table first names them;
-        ``target``, their scores; ``rule``, how they were made; ``score_range`` and
+        ``target``, the largest score of its objects; ``rule``, ``score_range`` and
         ``DESCR``.
 
     Raises
@@ -226,21 +216,19 @@ def load_dubey(
     NotADirectoryError, FileNotFoundError
         If there is no such folder, or the table or images are missing from it.
     ValueError
-        If ``objects`` is unknown, a column is missing, an object occurs twice, or a score
-        is no number from 0 to 1.
+        If a column is missing, an object occurs twice, or a score is no number from 0
+        to 1.
 
     Notes
     -----
     The paper that this package follows doesn't say how objects became images. Dubey et
-    al. find that an image's memorability follows that of its most memorable object, hence
-    the default.
+    al. find that an image's memorability follows that of its most memorable object.
 
     Examples
     --------
     >>> from sklearn_memorability.datasets import load_dubey
-    >>> images = load_dubey("pascal-s", objects="mean")  # doctest: +SKIP
+    >>> images = load_dubey("pascal-s")  # doctest: +SKIP
     """
-    choice("objects", objects, list(_OBJECTS))
     row = REQUESTED["dubey"]
     root = row.folder(folder)
     table = row.table(root, ["image", "object", "score"])
@@ -253,19 +241,15 @@ def load_dubey(
             twice.append(f"{name!r} of {image!r} in row {i}")
         of_image[image][name] = score
     refuse(twice, f"Column 'object' ({_TABLE}) names objects more than once")
-    make = _OBJECTS[objects]
     return row.image_set(
         find_images(root / "images", list(of_image), f"image ({_TABLE})", row.way_out),
-        np.array([make(list(scored.values())) for scored in of_image.values()]),
-        f"An image's score is the {objects} of its objects' scores.",
+        np.array([max(scored.values()) for scored in of_image.values()]),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
 
 
-def load_cohendet(
-    folder: str | os.PathLike[str], *, return_X_y: bool = False, as_frame: bool = False
-) -> Any:
+def load_cohendet(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the memorability of 150 IAPS images (Cohendet et al. 2016).
 
     There is no download; the authors of the paper have the scores, and the University of
@@ -301,9 +285,7 @@ def load_cohendet(
     return _load("cohendet", folder, _iaps_files, return_X_y=return_X_y, as_frame=as_frame)
 
 
-def load_libkuman(
-    folder: str | os.PathLike[str], *, return_X_y: bool = False, as_frame: bool = False
-) -> Any:
+def load_libkuman(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load how memorable people find 703 IAPS images (Libkuman et al. 2007).
 
     The ratings are in the norms that come with the paper; the University of Florida gives
@@ -341,11 +323,7 @@ def load_libkuman(
 
 
 def load_mediaeval(
-    folder: str | os.PathLike[str],
-    *,
-    subset: str = "devset",
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    folder: PathLike, *, subset: str = "devset", return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
     """Load the interestingness of key frames of film trailers (MediaEval 2017).
 
@@ -358,7 +336,7 @@ def load_mediaeval(
         The folder with ``devset`` and ``testset`` as they are unpacked: the lines of
         ``devset/annotations/devset-image.txt`` are "video,key frame,interesting or
         not,level,rank", and the key frames lie in ``devset/videos/<video>/images``.
-    subset : {"devset", "testset", "all"}, default="devset"
+    subset : {"devset", "testset"}, default="devset"
         Which part. The paper's 7,396 frames are taken to be the development set of 2017.
     return_X_y : bool, default=False
         Whether to return ``(images, target)`` alone.
@@ -385,33 +363,28 @@ def load_mediaeval(
     >>> len(frames.images), len(set(frames.groups))  # doctest: +SKIP
     (7396, 78)
     """
-    choice("subset", subset, list(_SUBSETS))
+    choice("subset", subset, ["devset", "testset"])
     row = REQUESTED["mediaeval"]
     root = row.folder(folder)
-    names, videos, levels = [], [], []
-    for part in _SUBSETS[subset]:
-        path = row.file(root / part / "annotations" / f"{part}-image.txt")
-        lines = read_rows(path, encoding="utf-8")
-        refuse(
-            (f"{','.join(line)!r} in row {i}" for i, line in enumerate(lines, 1) if len(line) != 5),
-            f"{os.fspath(path)!r} has lines that are not 'video,key frame,interesting or "
-            "not,level,rank'",
-        )
-        names += [f"{part}/videos/{video}/images/{frame}" for video, frame, *_ in lines]
-        videos += [line[0] for line in lines]
-        levels.append(row.scores([line[3] for line in lines], f"level ({path.name})"))
+    path = row.file(root / subset / "annotations" / f"{subset}-image.txt")
+    lines = read_rows(path)
+    refuse(
+        (f"{','.join(line)!r} in row {i}" for i, line in enumerate(lines, 1) if len(line) != 5),
+        f"{os.fspath(path)!r} has lines that are not 'video,key frame,interesting or "
+        "not,level,rank'",
+    )
+    names = [f"{subset}/videos/{video}/images/{frame}" for video, frame, *_ in lines]
+    levels = row.scores([line[3] for line in lines], f"level ({path.name})")
     return row.image_set(
         find_images(root, names, "key frame", row.way_out),
-        np.concatenate(levels),
-        groups=np.asarray(videos),
+        levels,
+        groups=np.array([line[0] for line in lines]),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
 
 
-def load_flickr(
-    folder: str | os.PathLike[str], *, return_X_y: bool = False, as_frame: bool = False
-) -> Any:
+def load_flickr(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load images that the user collected from Flickr, with their interestingness.
 
     Flickr lists the interesting images of each day, in their order, for anyone who has a key:
@@ -451,12 +424,7 @@ def load_flickr(
 
 
 def load_gygli(
-    folder: str | os.PathLike[str],
-    part: int,
-    *,
-    isola: str | os.PathLike[str] | None = None,
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    folder: PathLike, part: int, *, return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
     """Load one of the three sets of "The interestingness of images" (Gygli et al. 2013).
 
@@ -467,14 +435,12 @@ def load_gygli(
     folder : str or path-like
         The folder with ``images`` and ``scores.csv``: the columns ``image``, a file name
         (in part 3 "webcam/image"), and ``score``, larger for more interesting images.
-        Part 2 has no ``images``, and a row for each of Isola's images in the order in
-        which those were released.
+        Part 2 has, instead of ``images``, the folder ``isola`` with that set, as for
+        :func:`load_isola`, and a row for each of its images in the order in which those
+        were released.
     part : {1, 2, 3}
         1: 2,688 images of outdoor scenes; 2: Isola's 2,222 images; 3: 20 webcams with
         159 images each.
-    isola : str or path-like, optional
-        For part 2, the folder with Isola's set, as for ``load_isola``; by default the
-        folder ``isola`` in ``folder``.
     return_X_y : bool, default=False
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
@@ -510,25 +476,19 @@ def load_gygli(
         )
     row = REQUESTED["gygli2"]
     root = row.folder(folder)
-    place = root / "isola" if isola is None else Path(isola)
-    if not place.is_dir():
-        raise NotADirectoryError(
-            f"There is no folder {os.fspath(place)!r} with Isola's images, which part 2 is "
-            "about. fetch_isola downloads them; say where they are with isola=."
-        )
     target = row.scores(row.table(root, ["score"])["score"])
-    images = isola_images(place)
+    images = isola_images(root / "isola")
     if len(target) != len(images):
         raise ValueError(
             f"{os.fspath(root / _TABLE)!r} has {len(target)} rows, but there are "
-            f"{len(images)} images in {os.fspath(place)!r}. {row.way_out}"
+            f"{len(images)} images in 'isola'. {row.way_out}"
         )
     return row.image_set(images, target, return_X_y=return_X_y, as_frame=as_frame)
 
 
 def _load(
     name: str,
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     file_names: Callable[[Path, list[str]], list[str]] | None = None,
     groups: Callable[[list[str]], np.ndarray] | None = None,
     **form: Any,

@@ -66,7 +66,7 @@ def _columns_of_file(path: Path) -> dict[str, list[Any]]:
         raise FileNotFoundError(f"There is no table of scores at {shown}.")
     content, separator = path.read_bytes(), ""
     if content.startswith(_SPREADSHEETS):
-        rows = read_spreadsheet(path, 'Or save it as "CSV UTF-8".')
+        rows = _read_spreadsheet(path)
     else:
         text = _decoded(path, content)
         text = text[_COMMENTS.match(text).end() :]  # type: ignore[union-attr]
@@ -122,12 +122,9 @@ def _with_points(column: list[str]) -> list[str]:
     return column
 
 
-def read_rows(path: Path, separator: str = ",", encoding: str = "utf-8-sig") -> list[list[str]]:
+def read_rows(path: Path) -> list[list[str]]:
     """Return the rows of a text file that are not empty."""
-    try:
-        return _split(path, path.read_bytes().decode(encoding), separator)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{os.fspath(path)!r} can't be read as a table: {error}") from error
+    return _split(path, _decoded(path, path.read_bytes()), ",")
 
 
 def _split(path: Path, text: str, separator: str) -> list[list[str]]:
@@ -139,14 +136,14 @@ def _split(path: Path, text: str, separator: str) -> list[list[str]]:
         raise ValueError(f"{os.fspath(path)!r} can't be read as a table: {error}") from error
 
 
-def read_spreadsheet(path: Path, way_out: str) -> list[list[Any]]:
+def _read_spreadsheet(path: Path) -> list[list[Any]]:
     """Return the rows of a spreadsheet's first sheet."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError as error:
         raise ImportError(
             f"Reading {os.fspath(path)!r} needs python-calamine: "
-            f'pip install "sklearn-memorability[datasets]". {way_out}'
+            'pip install "sklearn-memorability[datasets]". Or save it as "CSV UTF-8".'
         ) from error
     try:
         with CalamineWorkbook.from_path(path) as workbook:

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_memorability.datasets._base import data_frame, description, folder_with, image_set
+from sklearn_memorability.datasets._base import (
+    PathLike,
+    data_frame,
+    description,
+    folder_with,
+    image_set,
+)
 from sklearn_memorability.datasets._download import RemoteFile, fetch_files
 from sklearn_memorability.datasets._tables import (
     find_images,
@@ -156,12 +162,11 @@ def _as_asked(
 def fetch_things(
     *,
     password: str | None = None,
-    data_home: str | os.PathLike[str] | None = None,
+    data_home: PathLike | None = None,
     download_if_missing: bool = True,
     n_retries: int = 3,
     delay: float = 1.0,
-    return_X_y: bool = False,
-    as_frame: bool = False,
+    **options: Any,
 ) -> Any:
     """Load the THINGS photographs and their memorability, downloading them at first use.
 
@@ -179,10 +184,8 @@ def fetch_things(
         How often to try again after a broken connection.
     delay : float, default=1.0
         Seconds to wait before the first such attempt, doubled for each further one.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+    **options
+        Passed to :func:`load_things`.
 
     Returns
     -------
@@ -213,15 +216,10 @@ def fetch_things(
     if password is None and download_if_missing and not (folder / _IMAGES.kept_as).exists():
         raise ValueError(f"The photographs need password=. {_WAY_OUT}")
     folder = fetch_files("things", [replace(_IMAGES, password=password)], *options)
-    return load_things(folder, return_X_y=return_X_y, as_frame=as_frame)
+    return load_things(folder, **options)
 
 
-def load_things(
-    folder: str | os.PathLike[str],
-    *,
-    return_X_y: bool = False,
-    as_frame: bool = False,
-) -> Any:
+def load_things(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the THINGS photographs and their memorability from a folder.
 
     Parameters

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from sklearn_memorability.experiments._data import as_image_set
 from sklearn_memorability.experiments._results import ResultTable
 from sklearn_memorability.inspection import ImageGridDisplay
@@ -77,21 +79,18 @@ def figure3(
     )
 
 
-def figure4(
-    sets: Mapping[str, Any], *, n_images: int = 5, random_state: int = 0
-) -> ImageGridDisplay:
+def figure4(sets: Mapping[str, Any], *, n_images: int = 5) -> ImageGridDisplay:
     """Show examples of several sets of images, a line each.
 
-    Figure 4 of Squalli-Houssaini et al. (2018).
+    Figure 4 of Squalli-Houssaini et al. (2018). The examples stand at evenly spaced
+    quantiles of the scores, from the most to the least memorable image.
 
     Parameters
     ----------
     sets : mapping of str to Bunch, tuple or str
         As in :func:`table2` and :func:`table3`; those that are missing are left out.
     n_images : int, default=5
-        How many images a line.
-    random_state : int, default=0
-        Seeds the choice where a set has no scores to choose by.
+        The most images a line.
 
     Returns
     -------
@@ -100,8 +99,8 @@ def figure4(
 
     Raises
     ------
-    ValueError
-        If no set is given.
+    TypeError, ValueError
+        If no set is given, or a set can't be used.
 
     Examples
     --------
@@ -117,4 +116,19 @@ def figure4(
     }
     if not given:
         raise ValueError("sets holds no set of images.")
-    return ImageGridDisplay.from_sets(given, n_images=n_images, random_state=random_state)
+    indices = [_examples(data["target"], n_images) for data in given.values()]
+    drawn = list(zip(given.values(), indices, strict=True))
+    return ImageGridDisplay(
+        [[data["images"][i] for i in row] for data, row in drawn],
+        y_true=[data["target"][row] for data, row in drawn],
+        row_names=list(given),
+        indices=indices,
+    )
+
+
+def _examples(scores: np.ndarray, n_images: int) -> list[int]:
+    """Return places spread over the scores, from the highest; of one, the median's."""
+    ranks = np.linspace(0, len(scores) - 1, min(len(scores), n_images))
+    if n_images == 1:
+        ranks = np.array([(len(scores) - 1) // 2])
+    return np.argsort(-scores, kind="stable")[np.rint(ranks).astype(int)].tolist()

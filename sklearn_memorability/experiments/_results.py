@@ -95,10 +95,8 @@ class ResultTable:
         pandas.DataFrame
             With all columns, printed or not.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_frame needs pandas: pip install pandas") from error
+        import pandas as pd
+
         return pd.DataFrame(self.rows)
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -136,12 +134,10 @@ class ResultTable:
             versions) as further columns that are the same in each line.
         """
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer.writerow([*columns, *self.facts])
-        for row in self.rows:
-            values = ["" if row.get(name) is None else row[name] for name in columns]
-            writer.writerow([*values, *self.facts.values()])
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        writer = csv.DictWriter(text, [*columns, *self.facts], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | self.facts for row in self.rows)
         _write(path, text.getvalue())
         return text.getvalue()
 
@@ -166,9 +162,7 @@ def library_versions() -> dict[str, str]:
 
 def measure(
     folds: list[tuple[np.ndarray, np.ndarray]],
-    *,
     n_resamples: int,
-    confidence_level: float,
     random_state: int,
     ceiling: float | None,
 ) -> dict[str, Any]:
@@ -184,7 +178,6 @@ def measure(
             true,
             predicted,
             folds=np.repeat(np.arange(len(folds)), [len(side) for side, _ in folds]),
-            confidence_level=confidence_level,
             n_resamples=n_resamples,
             random_state=random_state,
         )

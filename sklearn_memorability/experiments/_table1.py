@@ -56,7 +56,6 @@ def table1(
     nested: int | None = None,
     folder: str | os.PathLike[str] | None = None,
     n_resamples: int = 1000,
-    confidence_level: float = 0.95,
     random_state: int = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -100,10 +99,8 @@ def table1(
         run goes on when it is called again; ``table1.csv`` and ``table1.md`` are
         written there too. None keeps nothing.
     n_resamples : int, default=1000
-        Bootstrap resamples for the interval of the mean correlation (test images are
-        redrawn within each fold); 0 leaves it out.
-    confidence_level : float, default=0.95
-        Its level.
+        Bootstrap resamples for the 95% interval of the mean correlation (test images
+        are redrawn within each fold); 0 leaves it out.
     random_state : int, default=0
         Seeds the models, the folds where the set has none, and the resamples.
     n_jobs : int, optional
@@ -166,42 +163,23 @@ def table1(
     for row in [*TABLE_1, MEMNET, *(FitRow(name, "", name, None) for name in extra)]:
         entry = row._asdict()
         if row.key in predictions:
-            entry |= measure(
-                [(data.target[test], predicted) for test, predicted in predictions[row.key]],
-                n_resamples=n_resamples,
-                confidence_level=confidence_level,
-                random_state=random_state,
-                ceiling=ceiling,
-            )
+            pairs = [(data.target[test], found) for test, found in predictions[row.key]]
+            entry |= measure(pairs, n_resamples, random_state, ceiling)
         entries.append(entry)
     description = (data.get("DESCR") or "").strip()
     title = description.splitlines()[0] if description else "images of your own"
-    notes = _notes(
-        len(paper_rows),
-        features.sources,
-        nested,
-        len(data.folds),
-        confidence_level if n_resamples else None,
-    )
+    notes = _notes(len(paper_rows), features.sources, nested, len(data.folds), n_resamples)
+    notes += [human_note] if human_note else []
     names = [os.path.basename(x) if isinstance(x, str | os.PathLike) else "" for x in data.images]
     facts = {
         "random_state": random_state,
         "n_images": len(np.unique(features.row_of)),
         "data_hash": fingerprint(names, data.target),
         "folds_hash": fingerprint(data.folds),
-        **{
-            f"{kind.lower()}_features_hash": fingerprint(matrix)
-            for kind, matrix in features.matrices.items()
-        },
     }
-    table = ResultTable(
-        f"Table 1: {title}",
-        entries,
-        _SHOWN,
-        [*notes, human_note] if human_note else notes,
-        facts,
-        predictions,
-    )
+    for kind, matrix in features.matrices.items():
+        facts[f"{kind.lower()}_features_hash"] = fingerprint(matrix)
+    table = ResultTable(f"Table 1: {title}", entries, _SHOWN, notes, facts, predictions)
     if folder is not None:
         table.to_csv(Path(folder, "table1.csv"))
         table.to_markdown(Path(folder, "table1.md"))
@@ -338,11 +316,7 @@ def _rows(X: Any, rows: np.ndarray) -> Any:
 
 
 def _notes(
-    n_rows: int,
-    sources: dict[str, str],
-    nested: int | None,
-    n_folds: int,
-    confidence_level: float | None,
+    n_rows: int, sources: dict[str, str], nested: int | None, n_folds: int, n_resamples: int
 ) -> list[str]:
     """Return what the reader of the table has to know."""
     notes = [f"{kind} features: {source}." for kind, source in sources.items()]
@@ -374,9 +348,7 @@ def _notes(
             f"Spearman: mean ± standard error over {n_folds} folds, which share training "
             "images, so that the error is a little too small."
         )
-    if confidence_level is not None:
-        notes.append(
-            f"Interval: {confidence_level:.0%}, bootstrap over the test images of each fold."
-        )
+    if n_resamples:
+        notes.append("Interval: 95%, bootstrap over the test images of each fold.")
     notes.append("Bias: mean of predicted less true scores.")
     return notes

@@ -35,7 +35,6 @@ def table2(
     *,
     folder: str | os.PathLike[str] | None = None,
     n_resamples: int = 1000,
-    confidence_level: float = 0.95,
     random_state: int = 0,
     verbose: int = 0,
 ) -> ResultTable:
@@ -59,9 +58,7 @@ def table2(
     folder : str or path-like, optional
         Where to write ``table2.csv`` and ``table2.md``.
     n_resamples : int, default=1000
-        Bootstrap resamples for the interval; 0 leaves it out.
-    confidence_level : float, default=0.95
-        Its level.
+        Bootstrap resamples for the 95% interval; 0 leaves it out.
     random_state : int, default=0
         Seeds the resamples.
     verbose : int, default=0
@@ -100,27 +97,11 @@ def table2(
     ['', 'not given']
     """
     return _transfer(
-        "Table 2: memorability sets",
-        model,
-        _by_row(TABLE_2, TABLE_3, sets),
-        TABLE_2,
-        None if folder is None else Path(folder, "table2"),
-        {"n_resamples": n_resamples, "confidence_level": confidence_level},
-        random_state,
-        verbose,
+        2, "memorability sets", model, sets, folder, n_resamples, random_state, verbose
     )
 
 
-def table3(
-    model: Any,
-    sets: Mapping[str, Any],
-    *,
-    folder: str | os.PathLike[str] | None = None,
-    n_resamples: int = 1000,
-    confidence_level: float = 0.95,
-    random_state: int = 0,
-    verbose: int = 0,
-) -> ResultTable:
+def table3(model: Any, sets: Mapping[str, Any], **options: Any) -> ResultTable:
     """Compute the paper's Table 3: a memorability model on interestingness sets.
 
     Section 3.3 of Squalli-Houssaini et al. (2018): predicted memorability is all but
@@ -133,16 +114,9 @@ def table3(
     sets : mapping of str to Bunch, tuple or str
         As in :func:`table2`, by the names ``"mediaeval"``, ``"flickr"``, ``"gygli1"``,
         ``"gygli2"`` and ``"gygli3"``.
-    folder : str or path-like, optional
-        Where to write ``table3.csv`` and ``table3.md``.
-    n_resamples : int, default=1000
-        Bootstrap resamples for the interval; 0 leaves it out.
-    confidence_level : float, default=0.95
-        Its level.
-    random_state : int, default=0
-        Seeds the resamples.
-    verbose : int, default=0
-        Above 0, a progress bar.
+    **options
+        ``folder``, ``n_resamples``, ``random_state`` and ``verbose``, as in
+        :func:`table2`.
 
     Returns
     -------
@@ -161,31 +135,24 @@ def table3(
     >>> [(row["set"], row["status"]) for row in table.rows][1]
     ('Flickr', "missing: no key for Flickr's API")
     """
-    return _transfer(
-        "Table 3: interestingness sets",
-        model,
-        _by_row(TABLE_3, TABLE_2, sets),
-        TABLE_3,
-        None if folder is None else Path(folder, "table3"),
-        {"n_resamples": n_resamples, "confidence_level": confidence_level},
-        random_state,
-        verbose,
-    )
+    return _transfer(3, "interestingness sets", model, sets, **options)
 
 
 def _transfer(
-    title: str,
+    number: int,
+    what: str,
     model: Any,
-    sets: dict[str, Bunch | str],
-    rows: tuple[TransferRow, ...],
-    file: Path | None,
-    bootstrap: dict[str, Any],
-    random_state: int,
-    verbose: int,
+    sets: Mapping[str, Any],
+    folder: str | os.PathLike[str] | None = None,
+    n_resamples: int = 1000,
+    random_state: int = 0,
+    verbose: int = 0,
 ) -> ResultTable:
     """Apply a model to sets and write the table; sets of other names stand below the paper's."""
+    rows, others = (TABLE_2, TABLE_3) if number == 2 else (TABLE_3, TABLE_2)
+    sets = _by_row(rows, others, sets)
     # Interestingness is not memorability: its values can't be compared with predictions.
-    left_out = () if rows is TABLE_2 else ("mse", "bias")
+    left_out = () if number == 2 else ("mse", "bias")
     further = [name for name in sets if name not in {row.key for row in rows}]
     rows = (*rows, *(TransferRow(name, name, (), None, "", None) for name in further))
     entries: list[dict[str, Any]] = []
@@ -193,14 +160,8 @@ def _transfer(
     facts: dict[str, Any] = {"random_state": random_state}
     predictions: dict[str, list[Any]] = {}
     for row in tqdm(rows, disable=not verbose):
-        entry: dict[str, Any] = {
-            "key": row.key,
-            "set": row.name,
-            "kind": row.kind,
-            "paper_n_images": row.n_images,
-            "paper": row.paper,
-            "status": "not given",
-        }
+        entry: dict[str, Any] = {"key": row.key, "set": row.name, "kind": row.kind}
+        entry |= {"paper_n_images": row.n_images, "paper": row.paper, "status": "not given"}
         entries.append(entry)
         data = sets.get(row.key)
         if isinstance(data, str):
@@ -210,7 +171,7 @@ def _transfer(
         predicted = np.asarray(model.predict(data["images"]), dtype=np.float64).ravel()
         ceiling, human_note = human_ceiling(data, random_state)
         pair = (data["target"], predicted)
-        measured = measure([pair], random_state=random_state, ceiling=ceiling, **bootstrap)
+        measured = measure([pair], n_resamples, random_state, ceiling)
         entry |= {name: value for name, value in measured.items() if name not in left_out}
         entry["status"] = data.get("rule") or ""
         facts[f"{row.key}_hash"] = fingerprint(*pair)
@@ -218,14 +179,14 @@ def _transfer(
         if human_note:
             notes.append(f"{row.name}: {human_note}")
     notes.append("The model was not fitted to any of these sets.")
-    if bootstrap["n_resamples"]:
-        level = f"{bootstrap['confidence_level']:.0%}"
-        notes.append(f"Interval: {level}, bootstrap over the images of each set.")
+    if n_resamples:
+        notes.append("Interval: 95%, bootstrap over the images of each set.")
     shown = {name: heading for name, heading in _SHOWN.items() if name not in left_out}
+    title = f"Table {number}: {what}"
     table = ResultTable(title, entries, shown, notes, facts, predictions)
-    if file is not None:
-        table.to_csv(file.with_suffix(".csv"))
-        table.to_markdown(file.with_suffix(".md"))
+    if folder is not None:
+        table.to_csv(Path(folder, f"table{number}.csv"))
+        table.to_markdown(Path(folder, f"table{number}.md"))
     return table
 
 

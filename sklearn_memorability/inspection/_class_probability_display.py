@@ -32,8 +32,8 @@ _MARKS, _FOOT, _BAR = 0.11, 0.2, 0.58
 class ClassProbabilityDisplay:
     """How probable each class of scores is for some images, a row for each.
 
-    Use :meth:`from_estimator`, or :meth:`from_predictions` with probabilities that are
-    at hand. All parameters are stored as attributes.
+    Use :meth:`from_estimator`, or the constructor with probabilities that are at hand.
+    All parameters are stored as attributes.
 
     Parameters
     ----------
@@ -157,7 +157,14 @@ class ClassProbabilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, model: Any, X: Any, y_true: Any = None, **options: Any
+        cls,
+        model: Any,
+        X: Any,
+        y_true: Any = None,
+        *,
+        images: Any = None,
+        names: Sequence[str] | None = None,
+        **plot_options: Any,
     ) -> "ClassProbabilityDisplay":
         """Predict the class probabilities of some images and draw them.
 
@@ -172,8 +179,12 @@ class ClassProbabilityDisplay:
             alone.
         y_true : array-like of shape (n_images,), optional
             Their true scores.
-        **options
-            ``images``, ``names`` and ``ax``, as in :meth:`from_predictions`.
+        images : list, tuple, array, Series or one-column DataFrame, optional
+            The images to draw beside their rows.
+        names : sequence of str, optional
+            Their names.
+        **plot_options
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
@@ -201,61 +212,10 @@ class ClassProbabilityDisplay:
         pyplot("ClassProbabilityDisplay.from_estimator")
         regressor, features = class_head(model, X, "predict_class_proba")
         proba = regressor.predict_class_proba(features)
-        return cls.from_predictions(
-            proba,
-            regressor.thresholds_,
-            score_range=regressor.score_range_,
-            y_pred=regressor._scores_of(proba),
-            y_true=y_true,
-            **options,
-        )
-
-    @classmethod
-    def from_predictions(
-        cls,
-        proba: Any,
-        thresholds: Any,
-        *,
-        score_range: tuple[float, float] = (0.0, 1.0),
-        y_pred: Any = None,
-        y_true: Any = None,
-        images: Any = None,
-        names: Sequence[str] | None = None,
-        **plot_options: Any,
-    ) -> "ClassProbabilityDisplay":
-        """Draw class probabilities that are at hand.
-
-        Parameters
-        ----------
-        proba : array-like of shape (n_images, n_classes)
-            Probabilities p(k), from the least to the most memorable class.
-        thresholds : array-like of shape (n_classes,)
-            The classes' upper thresholds, a regressor's ``thresholds_``.
-        score_range : tuple of two floats, default=(0.0, 1.0)
-            The least and the largest score there can be.
-        y_pred, y_true : array-like of shape (n_images,), optional
-            The predicted and the true scores.
-        images : list, tuple, array, Series or one-column DataFrame, optional
-            The images to draw beside their rows.
-        names : sequence of str, optional
-            Their names.
-        **plot_options
-            Passed to :meth:`plot`: ``ax``.
-
-        Returns
-        -------
-        ClassProbabilityDisplay
-            What was drawn.
-
-        Raises
-        ------
-        ImportError, ValueError, sklearn_memorability.images.ImageReadError
-            As :meth:`plot`.
-        """
         return cls(
-            np.asarray(proba, dtype=float),
-            np.concatenate([[score_range[0]], np.ravel(thresholds)]),
-            y_pred=y_pred,
+            proba,
+            np.concatenate([regressor.score_range_[:1], regressor.thresholds_]),
+            y_pred=regressor._scores_of(proba),
             y_true=y_true,
             images=None if images is None else as_image_list(images),
             names=names,

@@ -1,6 +1,6 @@
 """Grids of images with their scores, as in the paper's Figures 3 and 4."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 from numbers import Integral
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from sklearn.preprocessing import minmax_scale
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 
 from sklearn_memorability.images._collect import as_image_list
 from sklearn_memorability.inspection._displays import (
@@ -22,7 +22,6 @@ from sklearn_memorability.inspection._displays import (
 _ROW_NAMES = {
     "true": ("Most memorable", "Least memorable"),
     "predicted": ("Predicted most memorable", "Predicted least memorable"),
-    "error": ("Most overestimated", "Most underestimated"),
 }
 # Pixels of a drawn image's longer side: enough for print, light in memory.
 _SIDE = 400
@@ -36,8 +35,7 @@ class ImageGridDisplay:
     """Images in rows, with the true score top left and the predicted one top right.
 
     Use :meth:`from_predictions` or :meth:`from_estimator` for the most and the least
-    memorable images, and :meth:`from_sets` for examples of several data sets. All
-    parameters are stored as attributes.
+    memorable images. All parameters are stored as attributes.
 
     Parameters
     ----------
@@ -223,11 +221,9 @@ class ImageGridDisplay:
         n_images : int, default=6
             The most images in a row. No image is in both rows: of fewer than twice
             as many, the first row gets half, rounded up.
-        by : {"true", "predicted", "error"}, optional
-            What chooses the images: the true scores, the predicted ones, or their
-            difference. Of the latter, the rows are the largest overestimates and the
-            largest underestimates. By default, the true scores where they are given.
-            Equal scores keep the order of ``images``.
+        by : {"true", "predicted"}, optional
+            Which scores choose the images. By default, the true ones where they are
+            given. Equal scores keep the order of ``images``.
         normalize : bool, default=False
             Whether the predicted scores drawn are scaled, so that the lowest of all those
             given becomes 0 and the highest 1, as in the paper's Fig. 3. Where all are
@@ -244,8 +240,8 @@ class ImageGridDisplay:
         ------
         ValueError
             If there are no scores, or not as many as images, or one is not finite;
-            if ``n_images`` is less than 1; or if ``by`` is unknown, asks for scores that
-            are not given or, with scaled predictions, for errors.
+            if ``n_images`` is less than 1; or if ``by`` is unknown or asks for scores that
+            are not given.
         ImportError, sklearn_memorability.images.ImageReadError
             As :meth:`plot`.
 
@@ -268,10 +264,7 @@ class ImageGridDisplay:
         y_true = as_scores(y_true, "y_true", len(listed))
         y_pred = as_scores(y_pred, "y_pred", len(listed))
         by = _checked_by(by, y_true is not None, y_pred is not None, normalize)
-        if by == "error":
-            rows = _largest_errors(y_pred - y_true, n_images)
-        else:
-            rows = _extremes(y_true if by == "true" else y_pred, n_images)
+        rows = _extremes(y_true if by == "true" else y_pred, n_images)
         if normalize:
             y_pred = minmax_scale(y_pred)
         drawn = {name: row for name, row in zip(_ROW_NAMES[by], rows, strict=True) if row}
@@ -285,77 +278,6 @@ class ImageGridDisplay:
             row_names=list(drawn),
             indices=indices,
             caption=_caption(y_true, y_pred) + (", scaled to 0–1" if normalize else ""),
-        ).plot(**plot_options)
-
-    @classmethod
-    def from_sets(
-        cls,
-        sets: Mapping[str, Any],
-        *,
-        n_images: int = 5,
-        random_state: Any = None,
-        **plot_options: Any,
-    ) -> "ImageGridDisplay":
-        """Draw examples of several data sets, a row each.
-
-        Parameters
-        ----------
-        sets : mapping of str to images or Bunch
-            From a set's name to its images, or to what a loader of
-            :mod:`sklearn_memorability.datasets` returns: a Bunch with ``images`` and
-            ``target``, the true scores or None.
-        n_images : int, default=5
-            The most images in a row.
-        random_state : int, RandomState or None, default=None
-            Draws the examples of sets without scores, in the set's order. Examples of
-            the others stand at evenly spaced quantiles of the scores, from the most to
-            the least memorable image; a single one at the median.
-        **plot_options
-            Passed to :meth:`plot`: ``fig``.
-
-        Returns
-        -------
-        ImageGridDisplay
-            What was drawn. Its ``indices`` are the places in each set.
-
-        Raises
-        ------
-        TypeError
-            If ``sets`` is no mapping to images.
-        ValueError
-            If there is no set, or a set has no images or not one finite score for each.
-        ImportError, sklearn_memorability.images.ImageReadError
-            As :meth:`plot`.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_sample_images
-        >>> from sklearn_memorability.inspection import ImageGridDisplay
-        >>> samples = load_sample_images()
-        >>> sets = {"Both samples": samples, "The first": samples.images[:1]}
-        >>> ImageGridDisplay.from_sets(sets, random_state=0).axes_.shape
-        (2, 2)
-        """
-        check_scalar(n_images, "n_images", Integral, min_val=1)
-        if not isinstance(sets, Mapping) or hasattr(sets, "images"):
-            raise TypeError(
-                f"sets must be a mapping from names to sets, got a {type(sets).__name__}. "
-                'For one set, give {"its name": the set}.'
-            )
-        if not sets:
-            raise ValueError("sets holds no set.")
-        rng = check_random_state(random_state)
-        images, y_true, indices = [], [], []
-        for name, given in sets.items():
-            listed = as_image_list(getattr(given, "images", given))
-            target = getattr(given, "target", None)
-            scores = as_scores(target, f"The target of the set {name!r}", len(listed))
-            row = _examples(len(listed), scores, n_images, rng)
-            images.append([listed[i] for i in row])
-            y_true.append(None if scores is None else scores[row])
-            indices.append(row)
-        return cls(
-            images, y_true=y_true, row_names=[str(name) for name in sets], indices=indices
         ).plot(**plot_options)
 
     def _each_row(self, name: str, default: Any = None) -> list[Any]:
@@ -373,15 +295,10 @@ def _checked_by(by: str | None, has_true: bool, has_pred: bool, normalize: bool)
         by = "true" if has_true or not has_pred else "predicted"
     if by not in _ROW_NAMES:
         raise ValueError(f"by must be one of {list(_ROW_NAMES)}, got {by!r}.")
-    if not has_true and by != "predicted":
+    if by == "true" and not has_true:
         raise ValueError(f"by={by!r} needs y_true; give it, or y_pred and by='predicted'.")
-    if not has_pred and (by != "true" or normalize):
+    if not has_pred and (by == "predicted" or normalize):
         raise ValueError(f"by={by!r} with normalize={normalize} needs y_pred.")
-    if by == "error" and normalize:
-        raise ValueError(
-            "by='error' compares predicted with true scores, and scaled predictions are on "
-            "another scale; leave out normalize=True."
-        )
     return by
 
 
@@ -391,25 +308,6 @@ def _extremes(scores: np.ndarray, n_images: int) -> list[list[int]]:
     most = np.argsort(-scores, kind="stable")[:n_most].tolist()
     upwards = np.argsort(scores, kind="stable").tolist()
     return [most, [i for i in upwards if i not in most][:n_images]]
-
-
-def _largest_errors(errors: np.ndarray, n_images: int) -> list[list[int]]:
-    """Return the places of the largest errors above and below zero."""
-    if not errors.any():
-        raise ValueError("y_pred equals y_true everywhere, so by='error' has nothing to draw.")
-    return [
-        [i for i in np.argsort(-signed, kind="stable").tolist() if signed[i] > 0][:n_images]
-        for signed in (errors, -errors)
-    ]
-
-
-def _examples(n: int, scores: Any, n_images: int, rng: np.random.RandomState) -> list[int]:
-    """Return places spread over the scores or, without any, drawn at random."""
-    n_drawn = min(n, n_images)
-    if scores is None:
-        return sorted(rng.choice(n, n_drawn, replace=False).tolist())
-    ranks = np.linspace(0, n - 1, n_drawn) if n_drawn > 1 else np.array([(n - 1) // 2])
-    return np.argsort(-scores, kind="stable")[np.rint(ranks).astype(int)].tolist()
 
 
 def _labels(scores: Any, n_images: int) -> list[str | None]:

@@ -34,9 +34,7 @@ class ScoreDisplay:
     y_pred : array-like of shape (n_images,)
         The predicted scores.
     interval : tuple of two floats, optional
-        The bootstrap interval of Spearman's correlation.
-    confidence_level : float, default=0.95
-        Its level.
+        The 95% bootstrap interval of Spearman's correlation.
     consistency : float, optional
         How well two halves of the people agree: Spearman's correlation of their scores.
     ceiling : float, optional
@@ -80,7 +78,6 @@ class ScoreDisplay:
         y_pred: Any,
         *,
         interval: tuple[float, float] | None = None,
-        confidence_level: float = 0.95,
         consistency: float | None = None,
         ceiling: float | None = None,
         name: str | None = None,
@@ -88,21 +85,19 @@ class ScoreDisplay:
         self.y_true = y_true
         self.y_pred = y_pred
         self.interval = interval
-        self.confidence_level = confidence_level
         self.consistency = consistency
         self.ceiling = ceiling
         self.name = name
 
-    def plot(self, ax: Any = None, *, kind: str = "auto") -> "ScoreDisplay":
+    def plot(self, ax: Any = None) -> "ScoreDisplay":
         """Draw the scores; nothing is shown on a screen.
+
+        Of more than 1,000 images, hexagons tell by their colour how many are in them.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             What to draw in. By default, a new figure of pyplot's.
-        kind : {"auto", "scatter", "hexbin"}, default="auto"
-            A point for each image, or hexagons whose colour tells how many images
-            are in them. ``"auto"`` is hexagons for more than 1,000 images.
 
         Returns
         -------
@@ -114,13 +109,9 @@ class ScoreDisplay:
         ImportError
             If matplotlib is missing.
         ValueError
-            If the scores don't fit each other or are not finite, or ``kind`` is unknown.
+            If the scores don't fit each other or are not finite.
         """
         true, predicted = _both(self.y_true, self.y_pred)
-        if kind not in ("auto", "scatter", "hexbin"):
-            raise ValueError(f"kind={kind!r} must be 'auto', 'scatter' or 'hexbin'.")
-        if kind == "auto":
-            kind = "hexbin" if len(true) > _MOST_POINTS else "scatter"
         self.spearman_ = rank_correlation(true, predicted)
         self.mse_ = float(np.mean((predicted - true) ** 2))
         self.bias_ = float(np.mean(predicted - true))
@@ -128,7 +119,7 @@ class ScoreDisplay:
         ax = self.ax_
         low, high = _limits(true, predicted)
         self.colorbar_ = None
-        if kind == "hexbin":
+        if len(true) > _MOST_POINTS:
             self.points_ = ax.hexbin(
                 predicted,
                 true,
@@ -150,12 +141,8 @@ class ScoreDisplay:
             )
         line = {"linestyle": "--", "linewidth": 1, "color": "0.5", "zorder": 1.5}
         ax.axline((low, low), slope=1, label="predicted = true", **line)
-        ax.set(
-            xlim=(low, high),
-            ylim=(low, high),
-            xlabel="predicted score",
-            ylabel="true score",
-        )
+        limits = {"xlim": (low, high), "ylim": (low, high)}
+        ax.set(**limits, xlabel="predicted score", ylabel="true score")
         ax.legend(loc="lower right", fontsize=_TITLE_SIZE, frameon=False)
         self._write_title(ax)
         return self
@@ -211,7 +198,6 @@ class ScoreDisplay:
         consistency: float | None = None,
         ceiling: float | None = None,
         name: str | None = None,
-        confidence_level: float = 0.95,
         n_resamples: int = 1000,
         random_state: Any = None,
         **plot_options: Any,
@@ -234,14 +220,12 @@ class ScoreDisplay:
             ``ceiling``.
         name : str, optional
             What was predicted, by what; written above the figures.
-        confidence_level : float, default=0.95
-            Level of the bootstrap interval.
         n_resamples : int, default=1000
-            Bootstrap resamples; 0 leaves the interval out.
+            Bootstrap resamples for the 95% interval; 0 leaves it out.
         random_state : int, RandomState instance or None, default=None
             Random seed of the resamples.
         **plot_options
-            Passed to :meth:`plot`: ``ax``, ``kind``.
+            Passed to :meth:`plot`: ``ax``.
 
         Returns
         -------
@@ -273,23 +257,10 @@ class ScoreDisplay:
         interval = None
         # One image, or scores that are all alike, have no correlation to redraw.
         if n_resamples and len(np.unique(true)) > 1:
-            interval = spearman_interval(
-                true,
-                predicted,
-                groups=groups,
-                confidence_level=confidence_level,
-                n_resamples=n_resamples,
-                random_state=random_state,
-            )
-        return cls(
-            true,
-            predicted,
-            interval=interval,
-            confidence_level=confidence_level,
-            consistency=consistency,
-            ceiling=ceiling,
-            name=name,
-        ).plot(**plot_options)
+            draws = {"groups": groups, "n_resamples": n_resamples, "random_state": random_state}
+            interval = spearman_interval(true, predicted, **draws)
+        facts: dict[str, Any] = {"consistency": consistency, "ceiling": ceiling, "name": name}
+        return cls(true, predicted, interval=interval, **facts).plot(**plot_options)
 
     def _write_title(self, ax: Any) -> None:
         if np.isnan(self.spearman_):
@@ -297,9 +268,7 @@ class ScoreDisplay:
         else:
             parts = [f"Spearman {self.spearman_:z.3f}"]
             if self.interval is not None:
-                low, high = self.interval
-                level = f"{100 * self.confidence_level:g}%"
-                parts[0] += f" ({level} interval {low:z.3f} to {high:z.3f})"
+                parts[0] += " (95% interval {:z.3f} to {:z.3f})".format(*self.interval)
         if self.consistency is not None:
             parts.append(f"human consistency {self.consistency:.2f}")
         if self.ceiling is not None:

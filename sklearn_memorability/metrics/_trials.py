@@ -328,22 +328,18 @@ def _read_columns(trials: Any, **names: str) -> dict[str, np.ndarray]:
 
 def _label_rows(column: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted different values of a column, and the place of each row's."""
-    values = column.tolist()
     refuse_rows(
-        (f"{value} in row {i}" for i, value in enumerate(values) if _is_missing(value)),
+        (f"{value} in row {i}" for i, value in enumerate(column.tolist()) if _is_missing(value)),
         f"Column {name!r} has missing values",
     )
     try:
-        ordered = sorted(set(values))
+        labels, places = np.unique(column, return_inverse=True)
     except TypeError as error:
         raise ValueError(
             f"Column {name!r} has values of types that can't be sorted together ({error}); "
             "turn them all into text."
         ) from error
-    place = {value: i for i, value in enumerate(ordered)}
-    places = np.fromiter((place[value] for value in values), np.intp, len(values))
-    first = np.unique(places, return_index=True)[1]
-    return column[first], places
+    return labels, places
 
 
 def _as_booleans(column: np.ndarray, name: str) -> np.ndarray:

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.io
@@ -13,25 +11,7 @@ COUNTS = {
     "false_alarms": [10, 5, 0],
     "correct_rejections": [90, 95, 100],
 }
-HEADER = [
-    "Image #",
-    "Filename",
-    "Hits",
-    "Misses",
-    "False Alarms",
-    "Correct Rejections",
-    "Hit Rate (HR)",
-    "False Alarm Rate (FAR)",
-]
-HIT_RATES, FALSE_ALARM_RATES = [0.75, 0.25, 1.0], [0.1, 0.05, 0.0]
-ROWS = [
-    [i + 1, NAMES[i], *(COUNTS[name][i] for name in COUNTS), HIT_RATES[i], FALSE_ALARM_RATES[i]]
-    for i in range(3)
-]
-
-
-def _sheet(folder):
-    return folder / "Memorability Scores/memorability-scores.xlsx"
+HIT_RATES = [0.75, 0.25, 1.0]
 
 
 def _write_matlab(folder, variables, lines=None):
@@ -53,23 +33,13 @@ def folder(tmp_path, put_images):
     return tmp_path
 
 
-def _check(faces, folder, with_counts=True):
+def _check(faces, folder):
     images = folder / "10k US Adult Faces Database" / "Face Images"
     assert faces.images == [images / name for name in NAMES]
     assert faces.target == pytest.approx(HIT_RATES)
     assert faces.score_range == (0, 1)
-    if with_counts:
-        assert {name: count.tolist() for name, count in faces.counts.items()} == COUNTS
-        assert faces.weights.tolist() == [80, 80, 81]
-    else:
-        assert faces.counts is None
-        assert faces.weights is None
-
-
-def test_the_spreadsheet_is_read(folder, write_xlsx):
-    write_xlsx(_sheet(folder), [HEADER, *ROWS])
-    faces = load_bainbridge(folder)
-    _check(faces, folder)
+    assert {name: count.tolist() for name, count in faces.counts.items()} == COUNTS
+    assert faces.weights.tolist() == [80, 80, 81]
     # Spearman-Brown's reliability of .68 is .810; its root is .900.
     assert faces.ceiling == pytest.approx(0.9, abs=5e-4)
     assert faces.rule == "3 images are here; the paper has 2,222."
@@ -95,27 +65,6 @@ def test_structures_are_read(folder, structs):
         path = folder / "Memorability Scores/memorability-scores.mat"
         scipy.io.savemat(path, {"scores": structure})
         _check(load_bainbridge(folder), folder)
-
-
-def test_rates_do_where_there_are_no_counts(folder, write_xlsx):
-    write_xlsx(_sheet(folder), [[HEADER[1], *HEADER[6:]], *([row[1], *row[6:]] for row in ROWS)])
-    _check(load_bainbridge(folder), folder, with_counts=False)
-    corrected = load_bainbridge(folder, correction="difference")
-    assert corrected.target == pytest.approx([0.65, 0.2, 1.0])
-    _write_matlab(folder, {"HR": HIT_RATES, "FAR": FALSE_ALARM_RATES})
-    _check(load_bainbridge(folder), folder, with_counts=False)
-
-
-def test_the_spreadsheet_stands_in_for_matrices_or_names_that_are_not_there(folder, write_xlsx):
-    _write_matlab(folder, {"scores": np.zeros((3, 4))})
-    with pytest.raises(ValueError, match=r"memorability-scores\.mat' has neither hits.*\.xlsx'"):
-        load_bainbridge(folder)
-    _write_matlab(folder, COUNTS)
-    (folder / "Memorability Scores/target-filenames.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no file.*target-filenames\.txt.*bainbridge"):
-        load_bainbridge(folder)
-    write_xlsx(_sheet(folder), [HEADER, *ROWS])
-    _check(load_bainbridge(folder), folder)
 
 
 def test_names_without_a_header_and_with_odd_bytes(folder):
@@ -145,22 +94,6 @@ def test_bad_lists_of_names_are_refused(folder, lines, message):
         load_bainbridge(folder)
 
 
-def test_spreadsheets_that_are_none_are_refused(folder, write_xlsx):
-    path = folder / "Memorability Scores/memorability-scores.xlsx"
-    for content in (b"", b"Filename,Hits\n", b"PK\x03\x04" + b"\0" * 100):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"scores\.xlsx' can't be read as a table"):
-            load_bainbridge(folder)
-    for rows in ([], [HEADER[:1], [1]], [["Filename", "Hits"], ["a.jpg", 3]]):
-        write_xlsx(_sheet(folder), rows)
-        with pytest.raises(ValueError, match=r"scores\.xlsx' lacks the columns.*bainbridge"):
-            load_bainbridge(folder)
-    for cell, message in (("many", "counts that are no numbers: 'many'"), (20.5, "counts that")):
-        write_xlsx(_sheet(folder), [HEADER, ROWS[0], [*ROWS[1][:2], cell, *ROWS[1][3:]], ROWS[2]])
-        with pytest.raises(ValueError, match=f"'hits' has {message}.* in row 2"):
-            load_bainbridge(folder)
-
-
 def test_matlab_files_that_are_none_are_refused(folder):
     _write_matlab(folder, COUNTS)
     path = folder / "Memorability Scores/memorability-scores.mat"
@@ -169,23 +102,25 @@ def test_matlab_files_that_are_none_are_refused(folder):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"scores\.mat' can't be read as a MATLAB file"):
             load_bainbridge(folder)
+    _write_matlab(folder, {"scores": np.zeros((3, 4))})
+    with pytest.raises(ValueError, match=r"memorability-scores\.mat' has no column 'hits'"):
+        load_bainbridge(folder)
+    _write_matlab(folder, COUNTS | {"hits": [60, 20.5, 81]})
+    with pytest.raises(ValueError, match="'hits' has counts that.* in row 2"):
+        load_bainbridge(folder)
 
 
 def test_what_is_missing_is_named_with_the_place_to_ask(folder, tmp_path):
     with pytest.raises(NotADirectoryError, match=r"no folder.*form at https://wilmabainbridge"):
         load_bainbridge(tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match=r"memorability-scores\.xlsx.*wilmabainbridge"):
+    with pytest.raises(FileNotFoundError, match=r"memorability-scores\.mat.*wilmabainbridge"):
         load_bainbridge(folder)
     _write_matlab(folder, COUNTS)
+    names = folder / "Memorability Scores/target-filenames.txt"
+    names.rename(folder / "names.txt")
+    with pytest.raises(FileNotFoundError, match=r"no file.*target-filenames\.txt.*bainbridge"):
+        load_bainbridge(folder)
+    (folder / "names.txt").rename(names)
     (folder / "10k US Adult Faces Database" / "Face Images" / NAMES[2]).unlink()
     with pytest.raises(FileNotFoundError, match=r"'Yahoo_7_oval\.jpg' in row 3.*wilmabainbridge"):
         load_bainbridge(folder)
-
-
-def test_without_python_calamine_the_extra_is_named(folder, write_xlsx, monkeypatch):
-    monkeypatch.setitem(sys.modules, "python_calamine", None)
-    write_xlsx(_sheet(folder), [HEADER, *ROWS])
-    with pytest.raises(ImportError, match=r"sklearn-memorability\[datasets\]"):
-        load_bainbridge(folder)
-    _write_matlab(folder, COUNTS)
-    _check(load_bainbridge(folder), folder)

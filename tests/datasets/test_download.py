@@ -245,27 +245,6 @@ def test_a_damaged_zip_file_is_named(web, tmp_path):
         fetch_isola(data_home=tmp_path)
 
 
-def test_a_full_disk_is_foreseen(fetch, served, place, monkeypatch):
-    free = shutil.disk_usage(place.parents[1])._replace(free=1000)
-    with monkeypatch.context() as context:
-        context.setattr(shutil, "disk_usage", lambda _: free)
-        with pytest.raises(OSError, match=r"is full.*1,000 were free.*data_home") as caught:
-            fetch()
-    assert caught.value.errno == errno.ENOSPC
-    assert _is_whole(fetch(), place)
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
-def test_a_disk_that_fills_up_while_downloading_is_named(fetch, served, place):
-    place.mkdir(parents=True)
-    (place / "lamem.tar.gz.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"is full: 'lamem.tar.gz.part' needs 3,.*Make room"):
-        fetch()
-    assert not (place / "lamem.tar.gz").exists()
-    (place / "lamem.tar.gz.part").unlink()
-    assert _is_whole(fetch(), place)
-
-
 def test_a_disk_that_fills_up_while_unpacking_leaves_nothing(
     fetch, served, web, place, monkeypatch
 ):
@@ -274,7 +253,7 @@ def test_a_disk_that_fills_up_while_unpacking_leaves_nothing(
 
     with monkeypatch.context() as context:
         context.setattr(tarfile, "copyfileobj", full)
-        with pytest.raises(OSError, match="is full: 'lamem' needs.*Make room"):
+        with pytest.raises(OSError, match="No space left"):
             fetch()
     assert os.listdir(place) == ["lamem.tar.gz"]
     assert _is_whole(fetch(), place)

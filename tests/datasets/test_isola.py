@@ -154,9 +154,6 @@ def test_it_is_downloaded_and_read(web, folder, tmp_path):
         "https://web.mit.edu/phillipi/Public/WhatMakesAnImageMemorable/cvpr_memorability_data.zip",
         archive.getvalue(),
     )
-    with pytest.raises(ValueError, match="correction='all' is unknown"):
-        fetch_isola(correction="all", data_home=tmp_path / "home")
-    assert not web.requests
     fetched = fetch_isola(data_home=tmp_path / "home")
     assert fetched.target.tolist() == [0.75, 0.375, 0.5]
     assert fetch_isola(data_home=tmp_path / "home", download_if_missing=False).images == (

@@ -1,5 +1,3 @@
-import csv
-
 import numpy as np
 import pytest
 import scipy.io
@@ -22,13 +20,6 @@ def _write_410(folder, rows=ROWS, fields=FIELDS, variable="allImages"):
     for i, row in enumerate(rows):
         images[0, i] = (*row, "")
     scipy.io.savemat(folder / "targets410_metadata.mat", {variable: images})
-
-
-def _write_393(folder, rows, columns=("mem: at-a-glance HR (%)", "mem: at-a-glance FAR (%)")):
-    with (folder / "targets393_metadata.csv").open("w", newline="", encoding="mac_roman") as file:
-        writer = csv.writer(file)
-        writer.writerow(["filename", "source", "title", *columns])
-        writer.writerows(rows)
 
 
 @pytest.fixture
@@ -62,24 +53,6 @@ def test_the_410_have_hit_rates_sources_and_counts(folder):
         assert charts.ceiling is None
 
 
-def test_the_393_have_rates_in_percent(folder):
-    # The released file was written on a Mac: it isn't UTF-8.
-    _write_393(
-        folder,
-        [
-            (ROWS[1][0], "Nature", "AS A RESULT OF…", "75.00", "10.00"),
-            (ROWS[0][0], "Economist Daily", 'Food* "surpluses", and', "41.76", "10.89"),
-        ],
-    )
-    charts = load_massvis(folder, version="393")
-    assert [path.name for path in charts.images] == [ROWS[1][0], ROWS[0][0]]
-    assert charts.target == pytest.approx([0.75, 0.4176])
-    assert charts.counts is None
-    assert charts.weights is None
-    corrected = load_massvis(folder, version="393", correction="difference")
-    assert corrected.target == pytest.approx([0.65, 0.3087])
-
-
 def test_labels_in_the_folder_are_taken_before_any_download(folder, tmp_path):
     _write_410(folder)
     # The images may lie in the folder itself.
@@ -90,17 +63,18 @@ def test_labels_in_the_folder_are_taken_before_any_download(folder, tmp_path):
     images, target = load_massvis(folder, return_X_y=True, **options)
     assert images == [folder / name for name, *_ in ROWS]
     assert target == pytest.approx(HIT_RATES)
-    with pytest.raises(OSError, match=r"targets393_metadata\.csv.*githubusercontent"):
-        load_massvis(folder, version="393", **options)
+    (folder / "targets410_metadata.mat").unlink()
+    with pytest.raises(OSError, match=r"targets410_metadata\.mat.*githubusercontent"):
+        load_massvis(folder, **options)
 
 
 def test_labels_that_are_not_there_are_downloaded_and_checked(web, folder, tmp_path):
     repository = "https://raw.githubusercontent.com/massvis/dataset/"
     commit = "2a14de2420426ac8cc033abca3c6e1bcf092ac21"
-    url = f"{repository}{commit}/csv_files/targets393_metadata.csv"
+    url = f"{repository}{commit}/matlab_files/targets410_metadata.mat"
     web.put(url, b"another")
-    with pytest.raises(ValueError, match="targets393_metadata.csv.*expected sha256:5920ee01b98"):
-        load_massvis(folder, version="393", data_home=tmp_path / "home")
+    with pytest.raises(ValueError, match="targets410_metadata.mat.*expected sha256:1b9b45ad905"):
+        load_massvis(folder, data_home=tmp_path / "home")
     assert len(web.asked(url)) == 1
 
 
@@ -141,19 +115,8 @@ def test_files_that_are_no_labels_are_refused(folder):
     (folder / "targets410_metadata.mat").write_bytes(b"no MATLAB file")
     with pytest.raises(ValueError, match=r"410_metadata\.mat' can't be read as a MATLAB file"):
         load_massvis(folder)
-    _write_393(folder, [(ROWS[0][0], "x", "", 1)], columns=["mem: prolonged HR (%)"])
-    with pytest.raises(ValueError, match=r"393_metadata\.csv' has no column 'mem: at-a-glance HR"):
-        load_massvis(folder, version="393")
-    (folder / "targets393_metadata.csv").write_bytes(b"x" * 200_000)
-    with pytest.raises(ValueError, match=r"393_metadata\.csv' can't be read"):
-        load_massvis(folder, version="393")
-    _write_393(folder, [(ROWS[0][0], "x", "", "41.76", "n/a")])
-    with pytest.raises(ValueError, match=r"FAR \(%\)' has scores that are no numbers: 'n/a'"):
-        load_massvis(folder, version="393")
 
 
-def test_unknown_versions_and_corrections_are_refused(folder):
-    with pytest.raises(ValueError, match=r"version='2k' is unknown.*\['410', '393'\]"):
-        load_massvis(folder, version="2k")
+def test_unknown_corrections_are_refused(folder):
     with pytest.raises(ValueError, match="correction='dprime' is unknown"):
         load_massvis(folder, correction="dprime")

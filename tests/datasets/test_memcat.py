@@ -67,8 +67,6 @@ def test_bad_arguments_are_refused_by_name(folder):
     for given in ({"correction": "all"}, {"group_by": "concept"}):
         with pytest.raises(ValueError, match=r"=.* is unknown"):
             load_memcat(folder, **given)
-        with pytest.raises(ValueError, match=r"=.* is unknown"):
-            fetch_memcat(data_home=folder, download_if_missing=False, **given)
 
 
 def test_other_tables_are_refused(folder):

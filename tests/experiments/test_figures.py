@@ -37,6 +37,9 @@ def test_figure_3_shows_the_most_and_the_least_memorable_test_images(data, table
 def test_figure_4_has_a_line_for_each_set_that_is_there(data):
     display = figure4({"Isola": data, "Dubey": "ask the authors", "mine": data}, n_images=4)
     assert list(display.row_names) == ["Isola", "mine"]
-    assert [len(row) for row in display.images] == [4, 4]
+    # At even steps of the scores, from the highest.
+    assert display.indices == [[19, 13, 6, 0]] * 2
+    np.testing.assert_array_equal(display.y_true[1], data.target[[19, 13, 6, 0]])
+    assert figure4({"mine": data}, n_images=1).indices == [[10]]
     with pytest.raises(ValueError, match="no set"):
         figure4({"Dubey": "ask the authors"})

@@ -7,11 +7,11 @@ from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
 
 PROBA = np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])
-THRESHOLDS = [0.6, 0.8, 1.0]
+EDGES = [0, 0.6, 0.8, 1.0]
 
 
 def _draw(**options):
-    return ClassProbabilityDisplay.from_predictions(PROBA, THRESHOLDS, **options)
+    return ClassProbabilityDisplay(PROBA, EDGES, **options).plot()
 
 
 def _marks(display):
@@ -28,7 +28,7 @@ def test_bars_are_as_high_as_the_classes_are_probable():
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert labels == ["0", "0.6", "0.8", "1"]
     assert display.ax_.get_xticks().tolist() == [0, 1, 2, 3]
-    own = ClassProbabilityDisplay.from_predictions(PROBA, [0, 0.505, 1], score_range=(-1, 1))
+    own = ClassProbabilityDisplay(PROBA, [-1, 0, 0.505, 1]).plot()
     labels = [label.get_text() for label in own.ax_.get_xticklabels()]
     assert labels == ["-1", "0", "0.505", "1"]
 

@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from sklearn.utils import Bunch
 
 from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.inspection import (
@@ -70,7 +69,6 @@ def test_without_matplotlib_the_extra_is_named_before_anything_is_predicted(no_m
     for draw in (
         lambda: ClassProbabilityDisplay.from_estimator(None, PROBA),
         lambda: ImageGridDisplay.from_estimator(None, images),
-        lambda: ImageGridDisplay.from_sets({"a": images}),
         lambda: MapDisplay(GREY, GREY).plot(),
         lambda: ScoreDisplay.from_estimator(None, SCORES, SCORES),
         lambda: TableDisplay.from_table([{"set": "a"}]),
@@ -81,7 +79,7 @@ def test_without_matplotlib_the_extra_is_named_before_anything_is_predicted(no_m
             draw()
 
 
-CLASSES = {"proba": PROBA, "thresholds": [0.25, 0.5, 0.75, 1]}
+CLASSES = {"proba": PROBA, "edges": [0, 0.25, 0.5, 0.75, 1]}
 Y = [0.2, 0.8, 0.3]
 
 
@@ -92,7 +90,7 @@ Y = [0.2, 0.8, 0.3]
         ({"names": ["a"]}, "names has 1 entries for 2 rows"),
         ({"images": [GREY]}, "images has 1 entries for 2 rows"),
         ({"images": [GREY, "missing.png"]}, r"row 1, 'missing\.png'"),
-        ({"thresholds": [0.5, 1]}, "4 classes have 5 limits.*got 3"),
+        ({"edges": [0, 0.5, 1]}, "4 classes have 5 limits.*got 3"),
         ({"proba": PROBA[0]}, r"shape \(4,\)"),
         ({"proba": PROBA[:0]}, r"shape \(0, 4\)"),
         ({"proba": [[0.5, np.nan, 0, 0]]}, "row 0"),
@@ -101,7 +99,7 @@ Y = [0.2, 0.8, 0.3]
 )
 def test_probabilities_that_are_none_are_named(options, message):
     with pytest.raises((ValueError, ImageReadError), match=message):
-        ClassProbabilityDisplay.from_predictions(**CLASSES | options)
+        ClassProbabilityDisplay(**CLASSES | options).plot()
     assert plt.get_fignums() == []
 
 
@@ -118,8 +116,7 @@ def test_probabilities_that_are_none_are_named(options, message):
         (lambda: ScoreDisplay.from_predictions([], []), "nothing to draw"),
         (lambda: ScoreDisplay.from_predictions([0, np.nan], [0, 1]), "y_true.*nan in row 1"),
         (lambda: ScoreDisplay.from_predictions([0, 1], [0, np.inf]), "y_pred must be finite"),
-        (lambda: ScoreDisplay.from_predictions(Y, Y, kind="cloud"), "kind='cloud'"),
-        (lambda: ScoreDisplay.from_predictions(Y, Y, confidence_level=1.5), "confidence_level"),
+        (lambda: ScoreDisplay.from_predictions(Y, Y, n_resamples=-1), "n_resamples"),
         (lambda: TableDisplay.from_table([]), "nothing to draw"),
         (lambda: TableDisplay.from_table([{"paper": 0.5}]), "Row 0 has no name.*'paper'"),
         (lambda: TableDisplay.from_table("table.csv"), "a ResultTable.* DataFrame, got a str"),
@@ -133,13 +130,6 @@ def test_probabilities_that_are_none_are_named(options, message):
         (lambda: ImageGridDisplay([]).plot(), "no image to draw"),
         (lambda: ImageGridDisplay([[GREY]], y_true=[[1], [2]]).plot(), "y_true has 2 rows"),
         (lambda: ImageGridDisplay([[GREY]], row_names=["A", "B"]).plot(), "row_names has 2 rows"),
-        (lambda: ImageGridDisplay.from_sets(Bunch(images=[GREY])), "got a Bunch.*the set"),
-        (lambda: ImageGridDisplay.from_sets({}), "no set"),
-        (lambda: ImageGridDisplay.from_sets({"A": []}), "no images"),
-        (
-            lambda: ImageGridDisplay.from_sets({"A": Bunch(images=[GREY], target=[1, 2])}),
-            "set 'A' has 2 scores for 1",
-        ),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_figure(draw, message):

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from sklearn.utils import Bunch
 
 from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.inspection import ImageGridDisplay
@@ -56,27 +55,10 @@ def test_the_most_and_the_least_memorable_are_drawn_with_both_scores(six):
     )
 
 
-@pytest.mark.parametrize(
-    ("by", "chosen", "names"),
-    [
-        ("predicted", [[5, 1], [4, 3]], ["Predicted most memorable", "Predicted least memorable"]),
-        # y_pred - y_true: .30, -.20, .15, -.50, .25, -.05
-        ("error", [[0, 4], [3, 1]], ["Most overestimated", "Most underestimated"]),
-    ],
-)
-def test_predicted_scores_or_errors_can_choose(six, by, chosen, names):
-    display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=2, by=by)
-    assert _shades(display) == chosen
-    assert _names(display) == names
-
-
-def test_an_underestimate_is_never_called_an_overestimate(six):
-    lower = np.subtract(Y_TRUE, [0.05, 0.01, 0.02, 0.03, 0.04, 0])
-    display = ImageGridDisplay.from_predictions(six, Y_TRUE, lower, by="error")
-    assert _names(display) == ["Most underestimated"]
-    assert _shades(display) == [[0, 4, 3, 2, 1]]
-    with pytest.raises(ValueError, match="equals y_true everywhere"):
-        ImageGridDisplay.from_predictions(six, Y_TRUE, Y_TRUE, by="error")
+def test_predicted_scores_can_choose(six):
+    display = ImageGridDisplay.from_predictions(six, Y_TRUE, Y_PRED, n_images=2, by="predicted")
+    assert _shades(display) == [[5, 1], [4, 3]]
+    assert _names(display) == ["Predicted most memorable", "Predicted least memorable"]
 
 
 def test_one_kind_of_score_is_enough(six):
@@ -101,15 +83,10 @@ def test_one_kind_of_score_is_enough(six):
         ({"y_true": Y_TRUE[:5]}, "y_true has 5 scores for 6 images"),
         ({"y_true": [0.1, np.nan, 0.3, np.inf, 0, 0]}, "finite; found nan in row 1, inf in row 3"),
         ({"y_true": Y_TRUE, "n_images": 0}, "n_images == 0, must be >= 1"),
-        ({"y_true": Y_TRUE, "by": "score"}, "'true', 'predicted', 'error'.*'score'"),
+        ({"y_true": Y_TRUE, "by": "score"}, "'true', 'predicted'.*'score'"),
         ({"y_true": Y_TRUE, "by": "predicted"}, "by='predicted'.* needs y_pred"),
-        ({"y_true": Y_TRUE, "by": "error"}, "by='error'.* needs y_pred"),
         ({"y_true": Y_TRUE, "normalize": True}, "normalize=True needs y_pred"),
         ({"y_pred": Y_PRED, "by": "true"}, "by='true' needs y_true"),
-        (
-            {"y_true": Y_TRUE, "y_pred": Y_PRED, "by": "error", "normalize": True},
-            "leave out normalize=True",
-        ),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_figure(six, arguments, message):
@@ -133,37 +110,6 @@ def test_an_estimator_predicts_all_images_once(six):
     assert _texts(display) == [[("0.90", "0.17")], [("0.10", "0.00")]]
     alone = ImageGridDisplay.from_estimator(model, six, n_images=1)
     assert _texts(alone) == [[(None, "0.65")], [(None, "0.35")]]
-
-
-def test_sets_are_drawn_a_row_each_at_even_steps_of_their_scores(six):
-    many = Bunch(images=[np.full((4, 4), i, np.uint8) for i in range(9)], target=np.arange(9) / 10)
-    few = Bunch(images=six[:2], target=[0.4, 0.5])
-    display = ImageGridDisplay.from_sets({"Many": many, "Few": few, "Plain": six}, n_images=3)
-    assert display.indices[:2] == [[8, 4, 0], [1, 0]]
-    assert _names(display) == ["Many", "Few", "Plain"]
-    texts = _texts(display)
-    assert texts[0] == [("0.80", None), ("0.40", None), ("0.00", None)]
-    assert texts[1] == [("0.50", None), ("0.40", None)]
-    assert texts[2] == [(None, None)] * 3
-    assert not display.axes_[1, 2].axison
-    median = ImageGridDisplay.from_sets({"Many": many}, n_images=1)
-    assert median.indices == [[4]]
-
-
-def test_without_scores_examples_are_drawn_at_random_and_again_with_the_seed(six):
-    sets = {"A": six, "B": Bunch(images=six, target=None)}
-    drawn = [
-        ImageGridDisplay.from_sets(sets, n_images=3, random_state=seed).indices
-        for seed in (0, 0, 1, 2, 3)
-    ]
-    assert drawn[0] == drawn[1]
-    assert any(other != drawn[0] for other in drawn[2:])
-    for row in (row for rows in drawn for row in rows):
-        assert row == sorted(set(row))
-        assert len(row) == 3
-    display = ImageGridDisplay.from_sets(sets, n_images=7)
-    assert display.indices == [[0, 1, 2, 3, 4, 5]] * 2
-    assert _caption(display) == ""
 
 
 def test_only_the_images_drawn_are_read(six, tmp_path):
@@ -195,9 +141,10 @@ def test_images_of_every_form_and_shape_are_shown_whole_and_small():
 @pytest.mark.parametrize("figsize", [(4, 9), (9, 4), (2, 2)])
 def test_nothing_overlaps_or_leaves_the_figure_given(six, figsize):
     name = "A set of images whose name is so long that it has to be written in two lines"
-    sets = {name: Bunch(images=six, target=Y_TRUE), "Short": six[:2]}
     figure = plt.figure(figsize=figsize)
-    display = ImageGridDisplay.from_sets(sets, n_images=3, fig=figure)
+    display = ImageGridDisplay(
+        [six[:3], six[:2]], y_true=[Y_TRUE[:3], None], row_names=[name, "Short"]
+    ).plot(fig=figure)
     assert display.figure_ is figure
     renderer = figure.canvas.get_renderer()
     figure.draw(renderer)
