@@ -13,16 +13,8 @@ COUNTS = {
     "false_alarms": [10, 5, 0],
     "correct_rejections": [90, 95, 100],
 }
-HEADER = [
-    "Image #",
-    "Filename",
-    "Hits",
-    "Misses",
-    "False Alarms",
-    "Correct Rejections",
-    "Hit Rate (HR)",
-    "False Alarm Rate (FAR)",
-]
+HEADER = ["Image #", "Filename", "Hits", "Misses", "False Alarms", "Correct Rejections"]
+HEADER += ["Hit Rate (HR)", "False Alarm Rate (FAR)"]
 HIT_RATES, FALSE_ALARM_RATES = [0.75, 0.25, 1.0], [0.1, 0.05, 0.0]
 ROWS = [
     [i + 1, NAMES[i], *(COUNTS[name][i] for name in COUNTS), HIT_RATES[i], FALSE_ALARM_RATES[i]]
@@ -133,7 +125,6 @@ def test_names_without_a_header_and_with_odd_bytes(folder):
     ("lines", "message"),
     [
         (["1,a.jpg", "3,b.jpg", "2,c.jpg"], "not the next number.*'3,b.jpg' in row 2"),
-        (["Image #,Filename", "1,a.jpg", "2"], "not the next number.*'2' in row 2"),
         (["1,a.jpg", "2,b.jpg"], "names 2 images, but the file of scores has: 3 hits, 3 misses"),
         (["1,a.jpg", "2,a.jpg", "3,b.jpg"], "more than once: 'a.jpg' in rows 1 and 2"),
         (["1,../../x.jpg", "2,a.jpg", "3,b.jpg"], r"outside the folder: '\.\./\.\./x\.jpg'"),
@@ -151,14 +142,12 @@ def test_spreadsheets_that_are_none_are_refused(folder, write_xlsx):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"scores\.xlsx' can't be read as a table"):
             load_bainbridge(folder)
-    for rows in ([], [HEADER[:1], [1]], [["Filename", "Hits"], ["a.jpg", 3]]):
-        write_xlsx(_sheet(folder), rows)
-        with pytest.raises(ValueError, match=r"scores\.xlsx' lacks the columns.*bainbridge"):
-            load_bainbridge(folder)
-    for cell, message in (("many", "counts that are no numbers: 'many'"), (20.5, "counts that")):
-        write_xlsx(_sheet(folder), [HEADER, ROWS[0], [*ROWS[1][:2], cell, *ROWS[1][3:]], ROWS[2]])
-        with pytest.raises(ValueError, match=f"'hits' has {message}.* in row 2"):
-            load_bainbridge(folder)
+    write_xlsx(_sheet(folder), [["Filename", "Hits"], ["a.jpg", 3]])
+    with pytest.raises(ValueError, match=r"scores\.xlsx' lacks the columns.*bainbridge"):
+        load_bainbridge(folder)
+    write_xlsx(_sheet(folder), [HEADER, ROWS[0], [*ROWS[1][:2], 20.5, *ROWS[1][3:]], ROWS[2]])
+    with pytest.raises(ValueError, match="'hits' has counts that.* in row 2"):
+        load_bainbridge(folder)
 
 
 def test_matlab_files_that_are_none_are_refused(folder):

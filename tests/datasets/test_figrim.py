@@ -91,8 +91,6 @@ def test_bad_arguments_are_refused_by_name(folder):
     with pytest.raises(ValueError, match=r"experiment='amt1' is unknown.*'within'"):
         load_figrim(folder, experiment="amt1")
     with pytest.raises(ValueError, match="correction='all' is unknown"):
-        load_figrim(folder, correction="all")
-    with pytest.raises(ValueError, match="correction='all' is unknown"):
         fetch_figrim(correction="all", data_home=folder, download_if_missing=False)
 
 

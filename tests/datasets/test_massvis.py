@@ -117,10 +117,7 @@ def test_missing_images_are_listed_with_the_place_to_ask(folder):
     ("row", "message"),
     [
         (("../vis_9.png", "x", 1, 1, 1, 1), r"outside the folder: '\.\./vis_9\.png' in row 4"),
-        (("vis_9.png", "x", 1, 1, 1, 1), r"more than once: 'vis_9\.png' in rows 3 and 4"),
-        (("a.png", "x", -1, 1, 1, 1), "'hits' has counts that are no whole.*: -1 in row 4"),
         (("a.png", "x", 1, 1.5, 1, 1), r"'misses' has counts that are no whole.*1\.5 in row 4"),
-        (("a.png", "x", "", 1, 1, 1), "'hits' has counts that are no numbers.*in row 4"),
     ],
 )
 def test_bad_rows_are_named(folder, row, message):
@@ -137,9 +134,6 @@ def test_files_that_are_no_labels_are_refused(folder):
         load_massvis(folder)
     _write_410(folder, [row[:-1] for row in ROWS], FIELDS[:-1])
     with pytest.raises(ValueError, match="has no column 'correct_rejections'"):
-        load_massvis(folder)
-    (folder / "targets410_metadata.mat").write_bytes(b"no MATLAB file")
-    with pytest.raises(ValueError, match=r"410_metadata\.mat' can't be read as a MATLAB file"):
         load_massvis(folder)
     _write_393(folder, [(ROWS[0][0], "x", "", 1)], columns=["mem: prolonged HR (%)"])
     with pytest.raises(ValueError, match=r"393_metadata\.csv' has no column 'mem: at-a-glance HR"):
