@@ -83,6 +83,19 @@ def vgg16_weights(tmp_path_factory):
     path.unlink()
 
 
+@pytest.fixture(scope="session")
+def squeezenet_weights(tmp_path_factory):
+    """A file of a small image network's weights, drawn with a seed."""
+    from torchvision.models import squeezenet1_1
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = squeezenet1_1(weights=None)
+    path = tmp_path_factory.mktemp("weights") / "squeezenet-seeded.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
 @pytest.fixture
 def server(tmp_path):
     """Serve a folder on this machine; yields the folder and its address."""

@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
-from sklearn_memorability._torch import draw_seeds, resolve_device, suitable_threads
+from sklearn_memorability._torch import resolve_device
 
 
 def test_none_takes_the_best_device(monkeypatch):
@@ -31,25 +30,3 @@ def test_a_missing_device_is_named_with_the_way_out(device, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match=rf"'{device}' is not available.*0 CUDA.*device='cpu'"):
         resolve_device(device)
-
-
-def test_seeds_are_reproducible_and_differ():
-    first = draw_seeds(np.random.RandomState(0), 3)
-    assert first == draw_seeds(np.random.RandomState(0), 3)
-    assert len(set(first)) == 3
-
-
-def test_small_steps_run_on_one_thread_and_large_ones_as_they_would():
-    cpu = torch.device("cpu")
-    torch.set_num_threads(2)
-    try:
-        with suitable_threads(cpu, 16 * 100_000):
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-        # The paper's batch and network, 4096 + 1024 features in two branches.
-        with suitable_threads(cpu, 16 * (5120 * 256 + 512 * 256 + 256 * 4)):
-            assert torch.get_num_threads() == 2
-        with suitable_threads(torch.device("meta"), 1):
-            assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(1)

@@ -1,6 +1,5 @@
 """What docs/reliability.md promises of versions is what pyproject.toml and noxfile.py say."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -70,20 +69,6 @@ def test_the_lowest_python_is_the_same_everywhere():
     assert listed[0] == lowest
     assert listed == sorted(listed, key=lambda version: int(version.partition(".")[2]))
     assert SETTINGS["tool"]["ruff"]["target-version"] == f"py{lowest.replace('.', '')}"
-
-
-def test_nox_has_the_sessions_that_the_page_names():
-    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
-    sessions = set()
-    for node in tree.body:
-        for decorator in getattr(node, "decorator_list", []):
-            names = [k.value.value for k in decorator.keywords if k.arg == "name"]
-            sessions.add(names[0] if names else node.name)
-    assert sessions == {"oldest", "newest", "next"}
-    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-    assert "| `oldest` |" in page
-    assert "| `newest` |" in page
-    assert "| `nox -s next` |" in page
 
 
 def test_warnings_are_errors_and_each_that_is_not_has_its_reason():

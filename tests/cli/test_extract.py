@@ -53,20 +53,14 @@ def test_a_npy_file_has_the_images_names_beside_it(run, folder, expected):
         assert file.read() == (
             "image,error\nchina.jpg,\ngone.jpg,the file does not exist.\nflower.jpg,\n"
         )
-    done = run(*ARGUMENTS, "-o", "features.npy")
-    assert done.code == 2
-    assert "it exists; --force overwrites it" in done.err
-    assert run(*ARGUMENTS, "-o", "features.npy", "--force").code == 1
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ([], "Missing option '--output'"),
         (["-o", "features.txt"], "must end in .npz or .csv or .parquet or .npy"),
         (["-o", "none/features.npy"], "there is no folder 'none'"),
         (["-o", "f.npz", "--backbone", "resnet51"], "did you mean"),
-        (["-o", "f.npz", "--batch-size", "0"], "--batch-size"),
     ],
 )
 def test_errors_are_one_line(run, folder, more, message):

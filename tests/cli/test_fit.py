@@ -34,10 +34,6 @@ def by_hand(own_set):
     return images, X, np.array([float(row["score"]) for row in rows]), [r["object"] for r in rows]
 
 
-def _svr():
-    return svr_regressor()
-
-
 def test_the_figure_is_the_mean_over_folds_by_group(run, arguments, by_hand):
     arguments += ["-m", "svr", "--group-column", "object", "--cv", "3", *LITE]
     done = run(*arguments, "--json")
@@ -48,7 +44,7 @@ def test_the_figure_is_the_mean_over_folds_by_group(run, arguments, by_hand):
     _, X, y, groups = by_hand
     folds = []
     for train, test in GroupKFold(3, shuffle=True, random_state=0).split(X, y, groups):
-        predicted = _svr().fit(X[train], y[train]).predict(X[test])
+        predicted = svr_regressor().fit(X[train], y[train]).predict(X[test])
         folds.append(spearmanr(y[test], predicted).statistic)
     document = json.loads(done.out)
     assert document["folds"] == pytest.approx(folds)
@@ -70,7 +66,7 @@ def test_the_model_is_fitted_to_all_images_and_knows_no_cache(run, arguments, by
     rows = run("predict", *images, "-m", "svr.skops").rows
     assert list(rows[0]) == ["image", "score", "error"]  # a model without classes
     scores = [float(row["score"]) for row in rows]
-    np.testing.assert_allclose(scores, _svr().fit(X, y).predict(X), rtol=1e-4)
+    np.testing.assert_allclose(scores, svr_regressor().fit(X, y).predict(X), rtol=1e-4)
 
 
 # 24 scores, with ties, don't make sixteen classes.
@@ -150,18 +146,12 @@ def test_scores_that_are_all_the_same_make_no_model(run, arguments, own_set, tmp
         (["--score-column", "rating"], "--score-column: rating: "),
         (["--group-column", "thing"], "it has 'image', 'object', 'score'"),
         (["--cv", "13"], "--cv: 13: there are 24 images, so it can be from 2 to 12, or 0"),
-        (["--cv", "1"], "--cv: 1: "),
         (["--group-column", "object", "--cv", "13"], "--cv: 13: there are 12 groups"),
-        (["--score-range", "0", "0.1"], "--score-range"),
         (["--score-range", "1", "0"], "--score-range: 1 0: LOW must be below HIGH"),
         (["-o", "model.pkl"], "--output: model.pkl: its name must end in .skops"),
-        (["-o", "nowhere/model.skops"], "there is no folder 'nowhere'"),
         (["--backbone", "resnet51"], "'resnet51' is not known"),
-        (["--embedding", "flickr9k"], "flickr9k"),
         (["--scores", "gone.csv"], "gone.csv"),
-        (["--images", "gone"], "gone"),
         (["-m", "svm"], "'two-branch'"),
-        (["--device", "abacus"], "abacus"),
     ],
 )
 def test_errors_are_one_line_that_names_the_option(run, arguments, more, message):

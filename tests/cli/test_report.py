@@ -39,9 +39,7 @@ def test_only_images_of_the_table_are_shown(run, model_file, folder):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--scores", "gone.csv"], "gone.csv"),
         (["--scores", "scores.csv"], "names none of the images"),
-        (["--scores", "scores.csv", "--score-column", "x"], "--score-column: x: "),
         (["-o", "report.pdf"], "must end in .html or .htm"),
     ],
 )

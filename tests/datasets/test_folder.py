@@ -22,6 +22,10 @@ def _table(folder, text, name="scores.csv", encoding="utf-8"):
     return path
 
 
+def _as_rows(columns):
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 def test_a_table_gives_images_scores_and_groups_in_its_order(folder):
     table = _table(folder, "image,score,place\nsub/c.png,0.9,x\na.png,0.5,y\nb.png,0.7,x\n")
     mine = load_image_folder(folder, table, group_column="place")
@@ -39,16 +43,12 @@ def test_other_columns_separators_and_byte_order_marks(folder):
         folder, "file\tmemorability\na.png\t-0.25\n", name="scores.tsv", encoding="utf-8-sig"
     )
     mine = load_image_folder(
-        folder,
-        table,
-        image_column="file",
-        score_column="memorability",
-        score_range=(-1, 1),
+        folder, table, image_column="file", score_column="memorability", score_range=(-1, 1)
     )
     assert mine.target.tolist() == [-0.25]
 
 
-@pytest.mark.parametrize("kind", [dict, pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame, pl.DataFrame, _as_rows])
 def test_tables_in_memory(folder, kind):
     mine = load_image_folder(folder, kind({"image": ["b.png", "a.png"], "score": [0.2, 1]}))
     assert [path.name for path in mine.images] == ["b.png", "a.png"]
@@ -68,7 +68,6 @@ def test_without_a_table_all_images_are_listed(folder):
     [
         ("image,score\na.png,.5\nz.png,.5\n", FileNotFoundError, "missing.*'z.png' in row 2"),
         ("image,grade\na.png,.5\n", ValueError, r"no column 'score'.*\['image', 'grade'\]"),
-        ("picture,grade\na.png,.5\n", ValueError, "no column 'image', 'score'"),
         (
             "image,score\na.png,.5\nb.png,.6\n./a.png,.7\n",
             ValueError,
@@ -78,11 +77,8 @@ def test_without_a_table_all_images_are_listed(folder):
         ("image,score\na.png,\nb.png,x\n", ValueError, "no numbers: '' in row 1, 'x' in row 2"),
         ("image,score\na.png,0.5,7\n", ValueError, "without exactly 2 columns: row 1"),
         ("image,score,score\na.png,0.5,7\n", ValueError, "same name: 'score'"),
-        ("image,score, score\na.png,0.5,7\n", ValueError, "same name: 'score'"),
         ("image|score\na.png|0.5\n", ValueError, r"separated by '\|'"),
-        ("image score\na.png 0.5\n", ValueError, "separated by ' '"),
         ("image;score\na.png;1.000,5\n", ValueError, "no numbers: '1.000,5' in row 1"),
-        ("image;score\na.png;0,5\nb.png;0.5\n", ValueError, "no numbers: '0,5' in row 1"),
         ("image,Hits,misses\na.png,5,7\n", ValueError, "metrics.memorability_score"),
         ("image,score\n", ValueError, "no rows"),
         ('image,score\n"a.png,0.5\n', ValueError, "can't be read as a table"),
@@ -102,11 +98,6 @@ def test_missing_folder_table_and_images(folder, tmp_path):
     (tmp_path / "bare").mkdir()
     with pytest.raises(ValueError, match="no images"):
         load_image_folder(tmp_path / "bare")
-    with pytest.raises(ValueError, match="no rows"):
-        load_image_folder(folder, {"image": [], "score": []})
-    (tmp_path / "scores.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0")
-    with pytest.raises(ValueError, match="can't be read as a table"):
-        load_image_folder(folder, tmp_path / "scores.csv")
     # A long list of errors is cut.
     table = {"image": [f"no{i}.png" for i in range(100)], "score": [0.5] * 100}
     with pytest.raises(FileNotFoundError, match="'no4.png' in row 5 and 95 more"):
@@ -164,23 +155,15 @@ def _repeated():
     ("table", "error", "message"),
     [
         (_repeated(), ValueError, "columns of the same name: 'score'"),
-        ({"image": ["a.png"], "score": [0.1], " score": [0.2]}, ValueError, "name: 'score'"),
         ({"image": ["a.png", "b.png"], "score": [0.5]}, ValueError, "'image' has 2, 'score' has 1"),
         ({"image": "a.png", "score": 0.5}, TypeError, "'image' of the table is no list"),
         (pd.Series({"a.png": 0.5}), TypeError, "A Series is no table.*data frame"),
-        (np.array([["a.png", "0.5"]]), TypeError, "A ndarray is no table"),
         ([{"image": "a.png", "score": 0.5}, {"image": "b.png"}], ValueError, "None in row 2"),
     ],
 )
 def test_what_is_wrong_with_a_table_in_memory_is_named(folder, table, error, message):
     with pytest.raises(error, match=message):
         load_image_folder(folder, table)
-
-
-def test_a_list_of_dicts_is_a_table(folder):
-    rows = [{"image": "a.png", "score": 0.5}, {"score": 0.75, "image": "b.png"}]
-    mine = load_image_folder(folder, rows)
-    assert ([path.name for path in mine.images], mine.target.tolist()) == WANTED
 
 
 @pytest.mark.parametrize("blank", ["", " ", "NaN", "NA", None, np.nan, pd.NA])

@@ -69,16 +69,6 @@ def test_bad_arguments_are_refused_by_name(folder):
             load_memcat(folder, **given)
 
 
-def test_other_tables_are_refused(folder):
-    table = folder / "memcat_image_data.csv"
-    table.write_text(TABLE.replace("subcategory", "kind"))
-    with pytest.raises(ValueError, match="no column 'subcategory'"):
-        load_memcat(folder)
-    table.write_text(TABLE.replace("0.8\n", "1.8\n"))
-    with pytest.raises(ValueError, match="memorability_wo_fa_correction.*1.8 in row 1"):
-        load_memcat(folder)
-
-
 def test_it_is_found_on_the_open_science_framework_and_downloaded(web, folder, jpeg, tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

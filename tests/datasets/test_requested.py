@@ -179,10 +179,7 @@ def test_what_is_missing_is_named_with_the_place_to_ask(fill, folder, load):
     [
         ("../scores.csv,x,1", r"outside the folder: '\.\./scores\.csv"),
         ("/etc/passwd,x,1", "outside the folder: '/etc/passwd"),
-        (
-            "a/2.jpg,x,high",
-            r"'score \(scores\.csv\)' has scores that are no numbers: 'high' in row",
-        ),
+        ("a/2.jpg,x,high", r"'score \(scores\.csv\)' has scores that are no numbers: 'high'"),
         ("a/2.jpg,x", r"scores\.csv' has rows without exactly 3 columns: row 2"),
     ],
 )
@@ -195,12 +192,7 @@ def test_bad_rows_are_named(fill, load, row, message):
 @pytest.mark.parametrize("load", [load_dubey, load_cohendet, load_libkuman])
 def test_scores_outside_the_sets_range_are_named(fill, load):
     folder = fill(["1.jpg", "2.jpg"], "image,object,score\n1.jpg,x,1\n2.jpg,x,12\n")
-    with pytest.raises(
-        ValueError, match=r"'score \(scores\.csv\)' has scores outside.*12 in row 2"
-    ):
-        load(folder)
-    (folder / "scores.csv").write_bytes(b"PK\x03\x04\xff\xfe" + bytes(range(256)))
-    with pytest.raises(ValueError, match=r"scores\.csv' can't be read as a table"):
+    with pytest.raises(ValueError, match=r"'score .* has scores outside.*12 in row 2"):
         load(folder)
 
 
@@ -264,8 +256,6 @@ def test_what_is_missing_of_mediaeval_is_named_with_the_place_to_ask(mediaeval):
         (b"video_0,1_0-2.jpg,0,high,3", r"'level \(devset-image\.txt\)'.*'high' in row 1"),
         (b"video_0,1_0-2.jpg,0,1.5,3", "outside.*1.5 in row 1"),
         (b"video_0,../../../../../x.jpg,0,0.5,3", "outside the folder"),
-        (b"\xff\xfe\x00", r"devset-image\.txt' can't be read"),
-        (b"", "no rows"),
     ],
 )
 def test_bad_annotations_are_named(mediaeval, content, message):

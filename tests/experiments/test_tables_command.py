@@ -131,12 +131,10 @@ def test_table2_lists_what_is_missing_and_computes_the_rest(lamem, things_images
     ("arguments", "message"),
     [
         (["table1"], "--lamem, --images"),
-        (["table1", "--images", "nowhere"], "--scores"),
         (["table1", "--images", "nowhere", "--scores", "s.csv"], "s.csv"),
         (["table1", "--lamem", "x", "--set", "dubey=x"], "not for table1"),
         (["table2", "--lamem", "x", "--nested", "3"], "--nested: it is not for table2"),
         (["table2", "--lamem", "x", "--set", "laman=x"], "laman"),
-        (["table2", "--lamem", "x", "--set", "dubey"], "dubey=FOLDER"),
     ],
 )
 def test_errors_are_one_line_that_says_what_to_do(arguments, message, tmp_path, capsys):

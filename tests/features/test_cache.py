@@ -119,11 +119,7 @@ def test_pruning_wants_to_know_what(path, arguments):
 
 @pytest.mark.parametrize(
     "content",
-    [
-        b"image,score\na.jpg,0.5\n",
-        b"x" * 5000,
-        pytest.param(None, id="another program's database"),
-    ],
+    [b"image,score\na.jpg,0.5\n", b"x" * 5000, pytest.param(None, id="another program's database")],
 )
 def test_a_file_of_something_else_is_refused_and_left_alone(path, content, photographs):
     if content is None:
@@ -196,23 +192,6 @@ def test_a_file_cut_short_is_begun_anew_or_refused(path):
     assert len(FeatureCache(filled(path, 3))) == 3
 
 
-def test_a_full_disk_stops_the_keeping_and_nothing_else(path):
-    resource = pytest.importorskip("resource")
-    fitted = transformer(path, batch_size=2).fit(images(1))
-    # What the system says of a file that may not grow is what it says of a full disk.
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
-    try:
-        with pytest.warns(UserWarning, match="can't be kept") as caught:
-            np.testing.assert_array_equal(fitted.transform(images(100)), expected(images(100)))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert len(caught) == 1
-    assert 0 < len(FeatureCache(path)) < 100
-    fitted.transform(images(100))  # with room again, the others follow
-    assert len(FeatureCache(path)) == 100
-
-
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are POSIX's")
 def test_a_cache_that_may_only_be_read_is_read(path):
     fitted = transformer(filled(path, 20)).fit(images(1))
@@ -274,25 +253,6 @@ def test_an_image_is_known_by_its_content(tmp_path, path, photographs):
     assert computed(lambda: fitted.transform(others))[0] == 2
     copied.write_bytes(photographs[1].read_bytes())
     np.testing.assert_array_equal(fitted.transform([copied]), first[[1]])
-
-
-@pytest.mark.parametrize(
-    ("change", "n_kinds"),
-    [
-        ({"precision": "bfloat16"}, 2),
-        ({"preprocessing": "caffe"}, 2),
-        ({"batch_size": 1, "verbose": 0, "n_jobs": 1, "on_error": "nan"}, 1),
-    ],
-    ids=str,
-)
-def test_what_changes_features_is_another_entry(path, photographs, change, n_kinds):
-    fitted = ImageFeatures(cache=path).fit(photographs)
-    plain = fitted.transform(photographs)
-    found = fitted.set_params(**change).fit(photographs).transform(photographs)
-    assert np.array_equal(found, plain) == (n_kinds == 1)
-    np.testing.assert_array_equal(fitted.transform(photographs), found)
-    assert len(FeatureCache(path)) == 2 * n_kinds
-    assert len(FeatureCache(path).contents()) == n_kinds
 
 
 def test_a_search_computes_every_image_once(path):

@@ -4,7 +4,6 @@ import sys
 import warnings
 
 import numpy as np
-import open_clip
 import pytest
 import timm
 import torch
@@ -144,29 +143,15 @@ def test_timm_is_read_in_front_of_its_classifier(photographs, tmp_path):
         assert len(transformer.get_feature_names_out()) == expected.shape[1]
 
 
-def test_clip_is_its_image_side(photographs, tiny_clip):
-    network, weights = tiny_clip
-    found = ImageFeatures("clip:tiny-clip", weights=weights).fit_transform(photographs)
-    transform = open_clip.image_transform(32, is_train=False)
-    with torch.inference_mode():
-        expected = network.encode_image(
-            torch.stack([transform(Image.open(p)) for p in photographs])
-        )
-    assert found.shape == (2, 24)
-    np.testing.assert_allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("resnet", r"(?s)'resnet'.*did you mean 'resnet50'.*'vgg19'"),
         ("abacus", "'abacus' is not known"),
         ("timm:resnet_fifty", "not known to timm"),
-        ("timm:resnet5", "did you mean 'resnet50'"),
         ("clip:ViT-B-33/openai", "did you mean 'ViT-B-32'"),
         ("clip:ViT-B-32/nobody", "'laion2b_s34b_b79k'"),
         ("clip:ViT-B-32", r"names no pretrained weights.*laion2b_s34b_b79k"),
-        ("hub:ViT", "not known"),
     ],
 )
 def test_unknown_names_say_what_there_is(name, message, photographs):

@@ -11,12 +11,7 @@ from torchvision.models import get_model_weights, list_models
 
 from sklearn_memorability.features import ImageFeatures
 from sklearn_memorability.features._backbones import BACKBONES
-from sklearn_memorability.features._preprocessing import (
-    CAFFE,
-    EfficientNetLite,
-    Standard,
-    view_of,
-)
+from sklearn_memorability.features._preprocessing import CAFFE, EfficientNetLite, Standard, view_of
 from sklearn_memorability.features._weights import read_state_dict
 from sklearn_memorability.images import read_image
 from sklearn_memorability.images._read import ImageContent

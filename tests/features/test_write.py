@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -138,21 +137,8 @@ def test_a_second_process_is_refused(images, tmp_path):
     write_features(fitted, images[:3], path)
 
 
-@pytest.mark.parametrize(
-    ("images", "path", "error", "message"),
-    [
-        (
-            [np.zeros((2, 2, 3), np.uint8)],
-            "rows.zarr",
-            ValueError,
-            r"rows\.zarr' must end in \.npy",
-        ),
-        ([], "rows.npy", ValueError, "minimum of 1 sample"),
-        (Image.new("RGB", (2, 2)), "rows.npy", TypeError, "Put it in a list"),
-    ],
-)
-def test_bad_arguments_are_refused(images, path, error, message, tmp_path):
-    fitted = means().fit([np.zeros((2, 2, 3), np.uint8)])
-    with pytest.raises(error, match=message):
-        write_features(fitted, images, tmp_path / path)
+def test_bad_arguments_are_refused(images, tmp_path):
+    fitted = means().fit(images)
+    with pytest.raises(ValueError, match=r"rows\.zarr' must end in \.npy"):
+        write_features(fitted, images, tmp_path / "rows.zarr")
     assert not list(tmp_path.iterdir())

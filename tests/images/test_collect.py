@@ -20,7 +20,6 @@ NAMES = ["b.jpg", "a.jpg"]
         NAMES,
         tuple(NAMES),
         np.array(NAMES),
-        np.array(NAMES, dtype=object),
         np.array(NAMES, dtype=object)[:, None],
         pd.Series(NAMES, index=[5, 3]),
         pl.Series(NAMES),
@@ -48,8 +47,6 @@ def test_an_array_or_tensor_of_pixels_is_one_image_a_row(kind):
         (Path("a.jpg"), TypeError, "Put it in a list"),
         (Image.new("RGB", (2, 2)), TypeError, "Put it in a list"),
         (b"bytes", TypeError, "Put it in a list"),
-        (bytearray(b"a"), TypeError, "Put it in a list"),
-        (memoryview(b"a"), TypeError, "Put it in a list"),
         (io.BytesIO(b"a"), TypeError, "Put it in a list"),
         (7, TypeError, "got int"),
         ((name for name in NAMES), TypeError, "got generator"),
@@ -58,7 +55,6 @@ def test_an_array_or_tensor_of_pixels_is_one_image_a_row(kind):
         (np.zeros((0, 3, 3, 3)), ValueError, "minimum of 1 sample"),
         (np.zeros((5, 10)), ValueError, r"shape \(5, 10\)"),
         (np.zeros((5, 10, 3)), ValueError, "goes into a list"),
-        (torch.zeros(3), ValueError, r"shape \(3,\) and dtype torch\.float32"),
         (torch.zeros(3, 4, 4), ValueError, r"shape \(3, 4, 4\) and dtype torch\.float32"),
         (torch.zeros(1, 2, 3, 4, 4), ValueError, r"shape \(1, 2, 3, 4, 4\)"),
         (np.array([["a", "b"]]), ValueError, r"shape \(1, 2\)"),
@@ -101,7 +97,7 @@ def test_links_are_followed_once_and_cycles_end(tmp_path):
     assert [path.as_posix() for path in found] == ["b/deep/a.png", "c.jpg", "z/a.png"]
 
 
-def test_images_that_are_passed_over_are_counted_in_one_warning(tmp_path, monkeypatch):
+def test_images_that_are_passed_over_are_counted_in_one_warning(tmp_path):
     for name in ("a.CR2", "b.cr2", "c.svg", "d.txt", ".e.svg", "f.png"):
         (tmp_path / name).touch()
     warned = pytest.warns(

@@ -9,19 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from PIL import Image
 from torchvision import tv_tensors
 
 from sklearn_memorability.images import ImageReadError, read_image
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
-SIX = np.array(
-    [[BLACK, WHITE, RED], [(0, 255, 0), (0, 0, 255), (200, 100, 50)]],
-    dtype=np.uint8,
-)
+SIX = np.array([[BLACK, WHITE, RED], [(0, 255, 0), (0, 0, 255), (200, 100, 50)]], dtype=np.uint8)
 
 
 def encoded(form="PNG", picture=SIX, **options):
@@ -94,31 +88,22 @@ def test_threads_may_share_an_open_file():
     assert found == [SIX.tolist()] * 8
 
 
-def test_a_file_in_text_mode_is_refused_with_a_hint(path):
+def test_open_files_that_can_not_be_read_are_refused_with_a_hint(path):
     error = pytest.raises(ImageReadError, match=r"six\.png': .*text mode.*'rb'")
     with path.open(encoding="latin-1") as file, error:
         read_image(file)
-    with pytest.raises(ImageReadError, match="text mode"):
-        read_image(io.StringIO("picture"))
-
-
-def test_a_stream_that_cannot_be_wound_back_is_refused_with_a_hint():
+    with path.open("rb") as file:
+        pass
+    with pytest.raises(ImageReadError, match=r"six\.png': .*closed file"):
+        read_image(file)
+    with path.open("ab") as file, pytest.raises(ImageReadError, match=r"six\.png': .*read"):
+        read_image(file)
     reading, writing = os.pipe()
     with open(reading, "rb") as stream, open(writing, "wb") as other_end:
         other_end.write(encoded())
         other_end.flush()
         with pytest.raises(ImageReadError, match="^Image in row 1: .*wound back.*as bytes"):
             read_image(stream, row=1)
-
-
-def test_a_closed_file_is_refused(path):
-    with path.open("rb") as file:
-        pass
-    with pytest.raises(ImageReadError, match=r"six\.png': .*closed file"):
-        read_image(file)
-    path.unlink()
-    with path.open("wb") as file, pytest.raises(ImageReadError, match=r"six\.png': .*read"):
-        read_image(file)
 
 
 @pytest.mark.parametrize("empty", [b"", bytearray(), memoryview(b""), io.BytesIO()])
@@ -156,14 +141,6 @@ def test_pictures_of_every_mode(mode, value, shown, within):
     assert (picture.mode, picture.tobytes()) == (mode, before)
 
 
-def test_a_palette_with_alpha():
-    picture = Image.new("PA", (2, 1))
-    picture.putpalette([0, 0, 0, 255, 0, 0])
-    picture.putpixel((0, 0), (1, 0))
-    picture.putpixel((1, 0), (1, 255))
-    assert pixels(picture).tolist() == [[list(WHITE), list(RED)]]
-
-
 def test_a_picture_without_pixels_or_closed_is_refused():
     with pytest.raises(ImageReadError, match="no pixels"):
         read_image(Image.new("RGB", (0, 5)))
@@ -180,30 +157,15 @@ def test_a_jpeg_is_what_pillow_decodes(photographs):
         assert read_image(str(photographs[0])).size == (640, 427)
 
 
-def test_a_turned_picture_in_memory_is_turned_once():
-    picture = Image.fromarray(SIX)
-    picture.info["exif"] = (
-        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    )
-    turned = read_image(picture)
-    assert (np.asarray(turned) == np.rot90(SIX, -1)).all()
-    assert (np.asarray(read_image(turned)) == np.rot90(SIX, -1)).all()
-    assert "exif" in picture.info
-    assert (np.asarray(picture) == SIX).all()
-
-
 ODD_ARRAYS = {
     "not contiguous": np.repeat(SIX, 2, axis=1)[:, ::2],
     "backwards": SIX[::-1, ::-1].copy()[::-1, ::-1],
     "Fortran's order": np.asfortranarray(SIX),
     "unit range": SIX / 255,
-    "unit range, 32 bits": (SIX / 255).astype(np.float32),
     "unit range, 16 bits": (SIX / 255).astype(np.float16),
-    "unit range, big-endian": (SIX / 255).astype(">f4"),
     "16 bits": SIX.astype(np.uint16) * 257,
     "16 bits, big-endian": (SIX.astype(np.uint16) * 257).astype(">u2"),
     "opaque": np.dstack([SIX, np.full((2, 3), 255, np.uint8)]),
-    "nothing masked": np.ma.masked_array(SIX, mask=False),
     "recarray": SIX.view(np.recarray),
 }
 
@@ -242,31 +204,18 @@ def test_channels_may_come_first():
 UNFIT = [
     (np.zeros((4, 4), bool), "dtype must be uint8, uint16 or float"),
     (np.zeros((4, 4), np.int64), "dtype must be"),
-    (np.zeros((4, 4), complex), "dtype must be"),
-    (np.zeros((4, 4), object), "dtype must be"),
-    (np.zeros((4, 4), [("r", "u1"), ("g", "u1")]), "dtype must be"),
     (np.array(0, np.uint8), r"shape must be \(height, width\)"),
     (np.zeros(12, np.uint8), "shape must be"),
     (np.zeros((5, 4, 2), np.uint8), "shape must be"),
-    (np.zeros((1, 2, 3, 4, 5), np.uint8), "shape must be"),
     (np.zeros((0, 4, 3), np.uint8), "no pixels"),
-    (np.zeros((4, 0), np.float32), "no pixels"),
-    (np.zeros((5, 5, 0), np.uint8), "shape must be"),
     (np.full((4, 4), np.nan), "without NaN.*from nan to nan"),
     (np.full((4, 4), -np.inf), r"must lie in \[0, 1\].*from -inf"),
-    (np.full((4, 4), -0.1), r"must lie in \[0, 1\].*-0\.1"),
     (np.full((4, 4), 255, np.float32), r"must lie in \[0, 1\].*255"),
     (np.ma.masked_array(SIX, mask=SIX == 255), "masked pixels"),
-    (np.ma.masked_array(SIX / 255, mask=True), "masked pixels"),
-    (np.ma.masked_all((2, 2, 3), np.uint16), "masked pixels"),
     (torch.zeros(3, 4, 4, dtype=torch.int64), "dtype must be"),
-    (torch.zeros(3, 4, 4, dtype=torch.complex64), "dtype must be"),
-    (torch.full((3, 4, 4), torch.nan), "without NaN"),
     (torch.full((3, 4, 4), 2.0, dtype=torch.bfloat16), r"must lie in \[0, 1\].*2\.0"),
     (torch.zeros(2, 5, 5), "shape must be"),
     (torch.zeros(1, 3, 4, 4), "shape must be"),
-    (torch.zeros(()), "shape must be"),
-    (torch.zeros(3, 0, 4), "no pixels"),
     (torch.zeros(3, 4, 4).to_sparse(), "can't be read"),
     (torch.zeros(3, 4, 4, device="meta"), "can't be read"),
 ]
@@ -286,9 +235,7 @@ TENSORS = {
     "uint16": (FIRST.to(torch.int32) * 257).to(torch.uint16),
     "float16": (FIRST / 255).half(),
     "float32": FIRST / 255,
-    "float64": FIRST.double() / 255,
     "with a gradient": (FIRST / 255).requires_grad_(),
-    "of a computation": (FIRST / 255).requires_grad_() * 1,
     "parameter": torch.nn.Parameter(FIRST / 255),
     "not contiguous": FIRST.repeat_interleave(2, dim=2)[:, :, ::2],
     "strided view": torch.from_numpy(SIX).permute(2, 0, 1),
@@ -308,52 +255,7 @@ def test_what_is_no_image_at_all(thing):
 
 
 def test_a_path_of_any_kind(path):
-    class Own:
-        def __init__(self, path):
-            self.path = path
-
-        def __fspath__(self):
-            return self.path
-
-    for kind in (str, Path, Own, lambda path: Own(str(path)), lambda path: np.str_(path)):
-        given = kind(str(path)) if kind is Own else kind(path)
-        assert (pixels(given) == SIX).all()
+    for kind in (str, Path, np.str_):
+        assert (pixels(kind(path)) == SIX).all()
     with pytest.raises(ImageReadError, match=r"^Image, '.*gone\.png': the file does not exist"):
-        read_image(Own(str(path.with_name("gone.png"))))
-
-
-# The same arrays each time; a busy machine is no finding.
-quick = settings(max_examples=40, derandomize=True, deadline=None, database=None)
-
-
-def _check(image):
-    """Return whether there is an image; if not, there must be an error that says why."""
-    try:
-        found = read_image(image, row=3)
-    except ImageReadError as error:
-        assert re.match(r"Image in row 3( \(array of .*\))?: .+", str(error))  # noqa: PT017
-        return False
-    assert found.mode == "RGB"
-    assert len(found.tobytes()) == 3 * found.width * found.height > 0
-    return True
-
-
-@quick
-@pytest.mark.filterwarnings("ignore:Image in row 3")
-@given(
-    arrays.arrays(
-        dtype=arrays.scalar_dtypes() | st.sampled_from(["u1", "u2", ">u2", "f2", "f4", "f8", "O"]),
-        shape=arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)
-        | st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3, 4])),
-    )
-)
-def test_any_array_is_an_image_or_refused(array):
-    _check(array)
-
-
-@quick
-@given(exif=st.binary(max_size=80), known=st.booleans())
-def test_any_metadata_leaves_an_image(exif, known):
-    image = Image.new("RGB", (3, 2))
-    image.info["exif"] = b"Exif\0\0" + (b"II*\0\x08\0\0\0" if known else b"") + exif
-    assert _check(image)
+        read_image(path.with_name("gone.png"))

@@ -107,12 +107,12 @@ def colour(mode, value, form, size=(3, 2), **options):
     return encoded(Image.new(mode, size, value), form, **options)
 
 
-def png(width, height, depth, colour_type, rows, *extra, interlaced=0):
+def png(width, height, depth, colour_type, rows, *extra):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc(kind + data))
 
     crc = zlib.crc32
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
     chunks = [(b"IHDR", header), *extra, (b"IDAT", data), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*given) for given in chunks)
@@ -147,17 +147,6 @@ def tiff(endian, width, height, bits, photometric, sample_format, pixels):
     return result + struct.pack(endian + "I", 0) + pixels
 
 
-def gif_with_a_small_frame():
-    """A white canvas of 4 x 4 whose one frame is 2 x 2 red pixels at (1, 1)."""
-    codes = [4, 1, 1, 4, 1, 1, 5]  # 4 clears the table so that codes stay 3 bits wide
-    packed = sum(code << 3 * place for place, code in enumerate(codes)).to_bytes(3, "little")
-    head = (
-        b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x81, 0, 0) + bytes([*WHITE, *RED, *GREEN, *BLUE])
-    )
-    frame = b"," + struct.pack("<HHHHB", 1, 1, 2, 2, 0)
-    return head + frame + bytes([2, len(packed)]) + packed + b"\0;"
-
-
 def animated(form, **options):
     frames = [Image.new("RGB", (3, 2), colour) for colour in (RED, BLUE, GREEN)]
     return encoded(frames[0], form, save_all=True, append_images=frames[1:], **options)
@@ -168,15 +157,6 @@ def palette(**options):
     image.putpalette([*BLACK, *RED, *BLUE])
     image.putdata([0, 1, 2])
     return encoded(image, "PNG", **options)
-
-
-def cmyk_jpeg(with_adobe_marker):
-    """Cyan, as a JPEG; Adobe's programs store CMYK inverted, and so does everyone."""
-    whole = colour("CMYK", (255, 0, 0, 0), "JPEG", (16, 16), quality=95)
-    start = whole.index(b"\xff\xee")
-    assert whole[start + 4 : start + 9] == b"Adobe"
-    length = struct.unpack(">H", whole[start + 2 : start + 4])[0]
-    return whole if with_adobe_marker else whole[:start] + whole[start + 2 + length :]
 
 
 def cut(share, form, **options):
@@ -211,8 +191,6 @@ def local_socket(path):
 
 
 XMP = b'<x tiff:Orientation="3"/>'
-NUMBER_FOR_TEXT = [(0x010F, 12, 1, 8), (0x013B, 10, 1, 8)]
-ITSELF = [(0x8769, 4, 1, 8), (0x8825, 4, 1, 8)]
 SHOWS_TURNED = shows(TURNED[6])
 
 METADATA = [
@@ -220,7 +198,6 @@ METADATA = [
     ("turn-as-text.png", six(exif=exif((0x0112, 2, 2, ord("6")))), SHOWS_SIX),
     ("turned.jpg", slope(quality=95, exif=exif(turned(3))), SLOPE_UPSIDE_DOWN),
     ("turned.tif", six("TIFF", tiffinfo={0x0112: 6}), SHOWS_TURNED),
-    ("turned.webp", six("WEBP", lossless=True, exif=exif(turned(8))), shows(TURNED[8])),
     (
         "turned-by-xmp.png",
         png(3, 2, 8, 2, SIX_ROWS, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)),
@@ -228,15 +205,9 @@ METADATA = [
     ),
     ("turned-both-ways.jpg", slope(quality=95, exif=exif(turned(3)), xmp=XMP), SLOPE_UPSIDE_DOWN),
     ("noise-for-exif.png", six(exif=b"Exif\0\0 noise \xff\xfe"), SHOWS_SIX),
-    ("no-exif-behind-its-name.jpg", slope(exif=b"Exif\0\0"), SHOWS_SLOPE),
     ("exif-ends-early.png", six(exif=exif(turned(6))[:-10]), SHOWS_SIX),
     ("exif-with-a-lost-text-after.png", six(exif=exif(turned(6), LOST_TEXT)), SHOWS_TURNED),
     ("exif-with-a-lost-text-before.png", six(exif=exif(LOST_TEXT, turned(6))), SHOWS_TURNED),
-    ("exif-of-unknown-type.png", six(exif=exif((0x010F, 77, 1, 0), turned(6))), SHOWS_TURNED),
-    ("exif-points-at-itself.png", six(exif=exif(turned(6), *ITSELF)), SHOWS_TURNED),
-    ("exif-of-numbers-for-text.png", six(exif=exif(turned(6), *NUMBER_FOR_TEXT)), SHOWS_TURNED),
-    ("icc-is-noise.png", six(icc_profile=b"no profile"), SHOWS_SIX),
-    ("apng-of-no-frames.png", png(3, 2, 8, 2, SIX_ROWS, (b"acTL", bytes(8))), SHOWS_SIX),
     ("bomb-in-text.png", text_bomb(), DAMAGED + "Decompressed data too large"),
 ]
 
@@ -248,12 +219,6 @@ COLOURS = [
         palette(transparency=b"\x00\xff\x80"),
         shows([[WHITE, RED, (127, 127, 255)]], within=1),
     ),
-    ("one-bit.png", colour("1", 1, "PNG"), plain(WHITE)),
-    (
-        "one-bit.tif",
-        tiff("<", 3, 2, 1, 1, 1, b"\xa0\x40"),
-        shows([[WHITE, BLACK, WHITE], [BLACK, WHITE, BLACK]]),
-    ),
     (
         "white-is-zero.tif",
         tiff("<", 3, 1, 8, 0, 1, bytes([0, 255, 10])),
@@ -262,16 +227,6 @@ COLOURS = [
     ("white-is-zero-16.tif", tiff("<", 3, 2, 16, 0, 1, GREY_16.tobytes()), shows(255 - GREY_8)),
     ("white-is-zero-16-big.tif", tiff(">", 3, 2, 16, 0, 1, bytes(12)), IN_NO_FORMAT),
     ("white-is-zero-32.tif", tiff("<", 3, 1, 32, 0, 1, bytes(12)), IN_NO_FORMAT),
-    ("white-is-zero-4.tif", tiff("<", 2, 1, 4, 0, 1, b"\x0f"), shows([[WHITE, BLACK]])),
-    ("white-is-zero-1.tif", tiff("<", 2, 1, 1, 0, 1, b"\x40"), shows([[WHITE, BLACK]])),
-    ("grey-12.tif", tiff("<", 2, 1, 12, 1, 1, b"\xff\xf8\x00"), shows([[WHITE, (128,) * 3]])),
-    ("grey-alpha.png", colour("LA", (0, 128), "PNG"), plain((127,) * 3)),
-    ("colour-alpha.png", colour("RGBA", (*RED, 0), "PNG"), plain(WHITE)),
-    (
-        "grey-with-clear-value.png",
-        png(2, 1, 8, 0, [b"\x00\x07"], (b"tRNS", b"\0\x07")),
-        shows([[BLACK, WHITE]]),
-    ),
     (
         "colour-with-clear-value.png",
         png(2, 1, 8, 2, [bytes([*BLUE, *RED])], (b"tRNS", struct.pack(">3H", *RED))),
@@ -283,8 +238,6 @@ COLOURS = [
         png(3, 1, 16, 0, [struct.pack(">3H", 514, 515, 65535)], (b"tRNS", struct.pack(">H", 515))),
         shows([[(2, 2, 2), WHITE, WHITE]]),
     ),
-    ("grey-16-big.tif", tiff(">", 3, 2, 16, 1, 1, GREY_16.astype(">u2").tobytes()), shows(GREY_8)),
-    ("grey-16-small.tif", tiff("<", 3, 2, 16, 1, 1, GREY_16.tobytes()), shows(GREY_8)),
     ("grey-32.tif", tiff("<", 3, 2, 32, 1, 2, GREY_16.astype("<i4").tobytes()), shows(GREY_8)),
     (
         "grey-32-too-bright.tif",
@@ -303,11 +256,6 @@ COLOURS = [
         shows([[(0, 128, 255), (1, 0, 2)]]),
     ),
     ("colour-alpha-16.png", png(1, 1, 16, 6, [bytes(8)]), shows([[WHITE]])),
-    ("cmyk-adobe.jpg", cmyk_jpeg(True), plain((0, 255, 255), (16, 16), within=3)),
-    ("cmyk-no-adobe.jpg", cmyk_jpeg(False), plain((0, 255, 255), (16, 16), within=3)),
-    ("cmyk.tif", colour("CMYK", (0, 255, 255, 0), "TIFF"), plain(RED)),
-    ("ycbcr.tif", colour("YCbCr", (76, 85, 255), "TIFF"), plain(RED, within=2)),
-    ("lab.tif", colour("LAB", (255, 128, 128), "TIFF"), plain(WHITE, within=2)),
 ]
 
 SHAPES_AND_FORMATS = [
@@ -315,31 +263,14 @@ SHAPES_AND_FORMATS = [
         (f"six.{form.lower()}", six(form), SHOWS_SIX)
         for form in ("BMP", "DIB", "PPM", "SGI", "TGA")
     ),
-    ("old.pcx", six("PCX"), SHOWS_SIX),
     ("packed.tif", six("TIFF", compression="tiff_lzw"), SHOWS_SIX),
     ("lossless.webp", six("WEBP", lossless=True), SHOWS_SIX),
-    (
-        "interlaced.png",
-        # Adam7: the six pixels in the order of the seven passes.
-        png(3, 2, 8, 2, [SIX_ROWS[0][i : i + 3] for i in (0, 6, 3)] + SIX_ROWS[1:], interlaced=1),
-        SHOWS_SIX,
-    ),
     ("progressive.jpg", slope(progressive=True), SHOWS_SLOPE),
     ("wrong-suffix.jpg", six(), SHOWS_SIX),
     ("no-suffix", six(), SHOWS_SIX),
     *((f"moving.{form.lower()}", animated(form), plain(RED)) for form in ("TIFF", "GIF", "PNG")),
     ("moving.webp", animated("WEBP", lossless=True), plain(RED)),
     ("two-views.mpo", animated("MPO"), plain(RED, within=3)),
-    (
-        "small-first-frame.gif",
-        gif_with_a_small_frame(),
-        Shows((4, 4), {(0, 0): WHITE, (1, 1): RED, (2, 2): RED, (3, 3): WHITE}),
-    ),
-    (
-        "icon.ico",
-        colour("RGB", RED, "ICO", (64, 64), sizes=[(16, 16), (48, 48)]),
-        plain(RED, (48, 48)),
-    ),
     ("one-pixel.png", colour("RGB", BLUE, "PNG", (1, 1)), plain(BLUE, (1, 1))),
     ("long.png", colour("RGB", BLUE, "PNG", (1, 20_000)), plain(BLUE, (1, 20_000))),
     ("wide.png", colour("L", 7, "PNG", (20_000, 1)), plain((7,) * 3, (20_000, 1))),
@@ -357,9 +288,7 @@ BMP_OF_60000 = struct.pack("<IIIIiiHH6I", 60, 0, 54, 40, 60_000, 60_000, 1, 24, 
 
 DAMAGED_FILES = [
     *((f"half.{form.lower()}", cut(0.5, form), reason) for form, reason in HALVES.items()),
-    ("half-progressive.jpeg", cut(0.5, "JPEG", progressive=True), TRUNCATED),
     ("most.jpeg", cut(0.97, "JPEG"), TRUNCATED),
-    ("half-lzw.tif", cut(0.5, "TIFF", compression="tiff_lzw"), DAMAGED),
     *((f"header-only.{form.lower()}", slope(form)[:n], DAMAGED) for form, n in HEADERS.items()),
     ("flipped.png", flipped(slope("PNG")), DAMAGED),
     ("flipped.jpg", flipped(slope()), UNHURT_CORNER),
@@ -372,7 +301,6 @@ DAMAGED_FILES = [
     ("claims-5000.png", png(5_000, 5_000, 8, 2, [bytes(100)]), TRUNCATED),
     ("claims-nothing.png", png(0, 7, 8, 2, [bytes(100)]), DAMAGED),
     ("empty.jpg", b"", "the file is empty"),
-    ("white-space.jpg", b" \n\t \r\n" * 50, IN_NO_FORMAT),
     ("zeros.jpg", bytes(5000), IN_NO_FORMAT),
     ("page.jpg", b"<!DOCTYPE html><html><head><title>404</title></head></html>", IN_NO_FORMAT),
     ("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>', IN_NO_FORMAT),
@@ -380,7 +308,6 @@ DAMAGED_FILES = [
     ("figure.eps", six("EPS"), IN_NO_FORMAT),
     ("figure.jpg", b"%!PS-Adobe-3.0\n0 0 moveto showpage\n", IN_NO_FORMAT),
     ("images.zip", zipped(), IN_NO_FORMAT),
-    ("numbers.npy", b"\x93NUMPY\x01\0v\0{'descr': '<f8'", IN_NO_FORMAT),
     ("a-pipe.jpg", os.mkfifo, "not a regular file"),
     ("a-device.jpg", lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
     ("a-socket.jpg", local_socket, "not a regular file"),
@@ -388,7 +315,6 @@ DAMAGED_FILES = [
     ("nowhere.jpg", None, "the file does not exist"),
     ("to-nowhere.jpg", lambda path: path.symlink_to("gone.jpg"), "the file does not exist"),
     ("to-itself.jpg", lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
-    ("lines\nin\nits\nname.jpg", None, "the file does not exist"),
     ("x" * 300 + ".jpg", None, "can't be read: File name too long"),
     ("large.bmp", lambda path: (path.touch(), os.truncate(path, 2**30 + 1)), "has more than 1 GiB"),
 ]
@@ -396,7 +322,7 @@ DAMAGED_FILES = [
 FILES = METADATA + COLOURS + SHAPES_AND_FORMATS + DAMAGED_FILES
 OLD_PILLOW = int(PIL.__version__.partition(".")[0]) < 13
 needs_pillow_13 = pytest.mark.skipif(OLD_PILLOW, reason="Pillow before 13 reads it otherwise")
-NEED_PILLOW_13 = {"exif-with-a-lost-text-before.png", "old.pcx", "ycbcr.tif"}
+NEED_PILLOW_13 = {"exif-with-a-lost-text-before.png"}
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV
 
-from sklearn_memorability.inspection import ClassProbabilityDisplay
-from sklearn_memorability.metrics import spearman_scorer
-from sklearn_memorability.pipelines import mlp_regressor, svr_regressor
+from sklearn_memorability.inspection import ClassProbabilityDisplay, class_proba
+from sklearn_memorability.pipelines import mlp_regressor
 
 PROBA = np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])
 EDGES = [0, 0.6, 0.8, 1.0]
@@ -60,16 +58,10 @@ def test_images_stand_beside_their_own_rows():
     assert display.legend_ is None
 
 
-def test_a_model_is_read_through_every_wrapping(scores):
+def test_a_models_classes_are_drawn(scores):
     X, y = scores
     model = mlp_regressor(branch_sizes=(8,), hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
-    search = GridSearchCV(model, {"model__n_classes": [3]}, cv=2, scoring=spearman_scorer)
-    search.fit(X, y)
-    display = ClassProbabilityDisplay.from_estimator(search, X[:2], y[:2])
-    head = search.best_estimator_[-1]
-    scaled = search.best_estimator_[:-1].transform(X[:2])
-    np.testing.assert_array_equal(display.proba, head.predict_class_proba(scaled))
-    np.testing.assert_array_equal(display.edges, [0, *head.thresholds_])
-    np.testing.assert_array_equal(display.y_pred, search.predict(X[:2]))
-    with pytest.raises(TypeError, match="holds no estimator with predict_class_proba"):
-        ClassProbabilityDisplay.from_estimator(svr_regressor().fit(X, y), X[:2])
+    display = ClassProbabilityDisplay.from_estimator(model.fit(X, y), X[:2], y[:2])
+    np.testing.assert_array_equal(display.proba, class_proba(model, X[:2]))
+    np.testing.assert_array_equal(display.edges, [0, *model[-1].thresholds_])
+    np.testing.assert_array_equal(display.y_pred, model.predict(X[:2]))

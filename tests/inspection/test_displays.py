@@ -87,13 +87,11 @@ Y = [0.2, 0.8, 0.3]
     ("options", "message"),
     [
         ({"y_pred": [0.1]}, "y_pred has 1 scores for 2"),
-        ({"names": ["a"]}, "names has 1 entries for 2 rows"),
         ({"images": [GREY]}, "images has 1 entries for 2 rows"),
         ({"images": [GREY, "missing.png"]}, r"row 1, 'missing\.png'"),
         ({"edges": [0, 0.5, 1]}, "4 classes have 5 limits.*got 3"),
         ({"proba": PROBA[0]}, r"shape \(4,\)"),
         ({"proba": PROBA[:0]}, r"shape \(0, 4\)"),
-        ({"proba": [[0.5, np.nan, 0, 0]]}, "row 0"),
         ({"proba": [[1.5, -0.5, 0, 0]]}, "row 0"),
     ],
 )
@@ -106,22 +104,16 @@ def test_probabilities_that_are_none_are_named(options, message):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (
-            lambda: MapDisplay(GREY, np.zeros((40, 30))).plot(),
-            r"\(40, 30\); the image has 400",
-        ),
+        (lambda: MapDisplay(GREY, np.zeros((40, 30))).plot(), r"\(40, 30\); the image has 400"),
         (lambda: MapDisplay(GREY, np.full((400, 100), np.nan)).plot(), "values must be finite"),
         (lambda: MapDisplay(GREY, GREY * 0.0).plot(vmax=0), "vmax=0 must be above zero"),
         (lambda: ScoreDisplay.from_predictions(Y, Y[:2]), "inconsistent numbers of samples"),
-        (lambda: ScoreDisplay.from_predictions([], []), "nothing to draw"),
         (lambda: ScoreDisplay.from_predictions([0, np.nan], [0, 1]), "y_true.*nan in row 1"),
         (lambda: ScoreDisplay.from_predictions([0, 1], [0, np.inf]), "y_pred must be finite"),
         (lambda: ScoreDisplay.from_predictions(Y, Y, n_resamples=-1), "n_resamples"),
         (lambda: TableDisplay.from_table([]), "nothing to draw"),
         (lambda: TableDisplay.from_table([{"paper": 0.5}]), "Row 0 has no name.*'paper'"),
         (lambda: TableDisplay.from_table("table.csv"), "a ResultTable.* DataFrame, got a str"),
-        (lambda: TableDisplay.from_table([("a", 0.5)]), "got a list"),
-        (lambda: TrainingCurveDisplay({}).plot(), "no epoch to draw"),
         (lambda: TrainingCurveDisplay({"mine": []}).plot(), "no epoch to draw of 'mine'"),
         (
             lambda: TrainingCurveDisplay({"mine": EPOCHS}, score="valid_r2").plot(),

@@ -40,7 +40,6 @@ def test_truth_without_order_is_nan(y_true):
         ([1, 2, 3], [1, np.inf, 3], "y_pred contains infinity"),
         ([1, 2, 3], [1, np.nan, 3], "y_pred contains NaN in 1 of 3 rows, the first is 1.*Leave"),
         ([[1, 2], [3, 4]], [1, 2], "1d array"),
-        (["a", "b"], [1, 2], "could not convert"),
     ],
 )
 def test_bad_input_is_refused(y_true, y_pred, message):
@@ -55,10 +54,7 @@ def test_scorer_serves_cross_validation(scores):
         test = slice(0, 50) if train.start else slice(100, 150)
         predicted = KNeighborsRegressor().fit(X[train], y[train]).predict(X[test])
         expected.append(spearmanr(y[test], predicted).statistic)
-    cv = [
-        (np.arange(50, 150), np.arange(0, 50)),
-        (np.arange(0, 100), np.arange(100, 150)),
-    ]
+    cv = [(np.arange(50, 150), np.arange(0, 50)), (np.arange(0, 100), np.arange(100, 150))]
     found = cross_val_score(KNeighborsRegressor(), X, y, cv=cv, scoring=spearman_scorer)
     assert found == pytest.approx(expected)
 
@@ -131,11 +127,9 @@ def test_interval_of_constant_predictions_is_zero_and_resamples_of_one_score_are
         ({"y_true": [1, 1, 1, 1]}, "fewer than two different true scores; an"),
         ({"groups": [5, 5, 5, 5]}, "fewer than two groups; an"),
         ({"groups": [5, 5]}, "inconsistent numbers of samples"),
-        ({"folds": [[0], [0]]}, "inconsistent numbers of samples"),
         ({"y_pred": [1, 2, np.nan, 4]}, "y_pred contains NaN"),
         ({"y_true": [], "y_pred": []}, "y_true is empty"),
         ({"confidence_level": 95}, "confidence_level"),
-        ({"n_resamples": 0}, "n_resamples"),
     ],
 )
 def test_bad_input_to_the_interval_is_refused(change, message):

@@ -295,9 +295,6 @@ def test_callbacks_see_each_batch_and_fit(data):
     ("options", "error", "message"),
     [
         ({"n_iter": 0}, ValueError, "n_iter"),
-        ({"batch_size": 0}, ValueError, "batch_size"),
-        ({"n_initial": 0}, ValueError, "n_initial"),
-        ({"storage": 3}, ValueError, "storage"),
         ({"search_spaces": "alpha"}, ValueError, "search_spaces"),
         ({"storage": "kept.jsonl"}, ValueError, "Give random_state an integer"),
     ],

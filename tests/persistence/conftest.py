@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_memorability import BalancedQuantileClassifierRegressor
@@ -50,16 +49,3 @@ def small(rows):
 def search(small, rows):
     """A search around it."""
     return GridSearchCV(small, {"model__dropout": [0.0, 0.5]}, cv=2).fit(*rows)
-
-
-@pytest.fixture(scope="session")
-def squeezenet_weights(tmp_path_factory):
-    """A file of a small image network's weights, drawn with a seed."""
-    from torchvision.models import squeezenet1_1
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = squeezenet1_1(weights=None)
-    path = tmp_path_factory.mktemp("weights") / "squeezenet-seeded.pth"
-    torch.save(network.state_dict(), path)
-    return path

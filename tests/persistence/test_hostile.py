@@ -91,10 +91,7 @@ HELD = node(
 SYSTEM = node("FunctionNode", "os", "system")
 TOUCH = pair(text("touch canary"))
 PARTIAL = {"func": SYSTEM, "args": TOUCH, "kwds": HELD, "namespace": HELD}
-SEEDED = {
-    "bit_generator": HELD | {"content": {"bit_generator": text("seed")}},
-    "seed_seq": HELD,
-}
+SEEDED = {"bit_generator": HELD | {"content": {"bit_generator": text("seed")}}, "seed_seq": HELD}
 # Each with the type that the error must name.
 HOSTILE = [
     (SYSTEM, "os.system"),

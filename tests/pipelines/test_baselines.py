@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
@@ -17,7 +17,6 @@ from sklearn_memorability.datasets import load_things_concepts
 from sklearn_memorability.features import ImageFeatures
 from sklearn_memorability.inspection import class_proba, quantiles
 from sklearn_memorability.metrics import spearman_scorer
-from sklearn_memorability.persistence import load, save
 from sklearn_memorability.pipelines import (
     knn_regressor,
     mlp_regressor,
@@ -25,7 +24,6 @@ from sklearn_memorability.pipelines import (
     svr_regressor,
     tree_regressor,
 )
-from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 
 @pytest.mark.parametrize(
@@ -145,25 +143,6 @@ def test_baselines_pass_scikit_learns_checks(head):
     if head == "svr":
         excused["check_sample_weight_equivalence_on_dense_data"] = "It fails for SVR itself, too."
     check_estimator(HEADS[head][-1], expected_failed_checks=excused)
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        *(HEADS[head] for head in ("svr", "knn", "tree")),
-        make_pipeline(
-            FeatureUnion([("a", StandardScaler()), ("b", StandardScaler())]).set_output(
-                transform="pandas"
-            ),
-            BalancedQuantileClassifierRegressor(branches="auto", max_epochs=1),
-        ),
-    ],
-)
-def test_a_file_keeps_them(model, scores, tmp_path):
-    X, y = scores
-    model = clone(model).fit(X, y)
-    save(model, tmp_path / "model.skops")
-    np.testing.assert_array_equal(load(tmp_path / "model.skops").predict(X), model.predict(X))
 
 
 def test_neighbours_are_averaged_by_the_angle_between_scaled_rows():

@@ -3,7 +3,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 
-from sklearn_memorability.datasets import load_things_concepts, load_things_photographs
+from sklearn_memorability.datasets import load_things_photographs
 from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
 from sklearn_memorability.metrics import spearman_scorer
 from sklearn_memorability.pipelines import (
@@ -61,12 +61,6 @@ def test_features_come_first_and_images_go_in(make, photographs):
     assert np.isfinite(predicted).all()
 
 
-def test_scores_outside_the_stated_range_are_refused():
-    X, y = load_things_concepts(return_X_y=True)
-    with pytest.raises(ValueError, match="score_range"):
-        mlp_regressor().fit(X, y + 0.5)
-
-
 class Space(BaseEstimator):
     """A joint space of eight dimensions, such as VisualSemanticEmbedding learns."""
 
@@ -121,23 +115,8 @@ def test_two_branches_in_searches(photographs, tmp_path):
     assert search.fit(images, y).predict(images).shape == (12,)
 
 
-def test_two_branches_take_parameters_of_the_model():
-    pipeline = two_branch_regressor(
-        embedding=Space().fit(), n_classes=2, score_range=(-1, 1), branches=None, lr=0.01
-    )
-    model = pipeline[-1]
-    assert (model.n_classes, model.score_range, model.branches) == (2, (-1, 1), None)
-    assert model.lr == 0.01
-
-
 def test_two_branches_need_an_embedding_that_is_there():
     with pytest.raises(FileNotFoundError, match="nowhere"):
         two_branch_regressor(embedding="nowhere.safetensors")
     with pytest.raises(ValueError, match="not fitted"):
         two_branch_regressor(embedding=Space())
-
-
-def test_rows_of_features_from_captioning(photographs):
-    pipeline = svr_regressor(CaptionEmbedding(Space().fit()))
-    images = photographs * 4
-    assert pipeline.fit(images, np.linspace(0.1, 0.9, 8)).predict(images[:3]).shape == (3,)

@@ -13,7 +13,6 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.fixes import parse_version
@@ -22,9 +21,7 @@ from skorch.utils import noop
 
 from sklearn_memorability.datasets import load_things_concepts
 from sklearn_memorability.metrics import spearman_score, spearman_scorer
-from sklearn_memorability.regression import (
-    BalancedQuantileClassifierRegressor,
-)
+from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 TWO_BRANCHES = {"cnn": slice(0, 1), "ic": slice(1, None)}
 WEIGHTS_CHECK = "check_sample_weight_equivalence_on_dense_data"
@@ -148,20 +145,6 @@ def test_means_take_the_bias_away_and_keep_the_order():
     assert mean.score(X[1::2], y[1::2]) > 0.2
 
 
-# Fitted attributes ----------------------------------------------------------------
-
-
-def test_fitted_attributes(scores):
-    X, y = scores
-    model = _model(n_classes=3).fit(pd.DataFrame(X, columns=list("abcdef")), y)
-    assert (model.n_classes_, model.n_features_in_, len(model.history_)) == (3, 6, 3)
-    assert model.class_counts_.tolist() == [50, 50, 50]
-    assert model.device_ == torch.device("cpu")
-    assert model.feature_names_in_.tolist() == list("abcdef")
-    losses = [epoch["train_loss"] for epoch in model.history_]
-    assert losses[-1] < losses[0]
-
-
 # Linear path, input dropout, steps --------------------------------------------------
 
 
@@ -185,12 +168,9 @@ def test_few_rows_get_more_passes(scores):
 def test_early_stopping_restores_the_best_epoch(scores):
     X, y = scores
     rng = np.random.default_rng(0)
-    model = _model(
-        early_stopping=0.3,
-        max_epochs=100,
-        lr=0.03,
-        dropout=0,
-    ).fit(X, np.clip(y + 0.2 * rng.normal(size=150), 0, 1))
+    model = _model(early_stopping=0.3, max_epochs=100, lr=0.03, dropout=0).fit(
+        X, np.clip(y + 0.2 * rng.normal(size=150), 0, 1)
+    )
     found = model.history_[:, "valid_spearman"]
     assert len(found) < 100
     best = int(np.argmax(found))
@@ -380,26 +360,14 @@ def test_no_copy_is_made_of_features_in_single_precision():
     ("params", "message"),
     [
         ({"n_classes": 1}, "'n_classes'"),
-        ({"n_classes": 2.5}, "'n_classes'"),
         ({"aggregation": "max"}, "'aggregation'"),
         ({"score_range": "all"}, "'score_range'"),
-        ({"branches": "all"}, "'branches'"),
-        ({"target": "rank"}, "'target'"),
-        ({"n_members": 0}, "'n_members'"),
-        ({"linear_weight": 1.5}, "'linear_weight'"),
-        ({"input_dropout": 1}, "'input_dropout'"),
         ({"input_dropout": "auto"}, "'input_dropout'"),
         ({"early_stopping": 1.0}, "'early_stopping'"),
         ({"max_epochs": "all"}, "'max_epochs'"),
-        ({"net_callbacks": "print"}, "'net_callbacks'"),
         ({"branch_sizes": (0,)}, "branch_sizes"),
-        ({"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes"),
-        ({"activation": "swish"}, "'activation'"),
         ({"dropout": 1.0}, "'dropout'"),
-        ({"optimizer": "lbfgs"}, "'optimizer'"),
         ({"lr": 0}, "'lr'"),
-        ({"batch_size": 0}, "'batch_size'"),
-        ({"max_epochs": 0}, "'max_epochs'"),
         ({"device": "abacus"}, "not a device"),
     ],
 )
@@ -408,24 +376,10 @@ def test_bad_parameters_are_refused_by_name(scores, params, message):
         _model(**params).fit(*scores)
 
 
-def test_bad_data_are_refused(scores):
-    X, y = scores
-    for bad in (np.nan, np.inf):
-        broken = X.copy()
-        broken[3, 2] = bad
-        with pytest.raises(ValueError, match="NaN|infinity"):
-            _model().fit(broken, y)
-        scores_with_a_hole = np.where(np.arange(150) == 3, bad, y)
-        with pytest.raises(ValueError, match="NaN|infinity"):
-            _model().fit(X, scores_with_a_hole)
+def test_weights_without_sense_are_refused(scores):
     for weights, message in ((-np.ones(150), "[Nn]egative"), (np.zeros(150), "zero")):
         with pytest.raises(ValueError, match=message):
-            _model().fit(X, y, sample_weight=weights)
-    model = _model().fit(X, y)
-    with pytest.raises(ValueError, match="5 features.*6 features"):
-        model.predict(X[:, :5])
-    with pytest.raises(NotFittedError):
-        _model().predict(X)
+            _model().fit(*scores, sample_weight=weights)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -530,21 +484,3 @@ def test_verbose_shows_the_epochs_and_silence_is_the_default(scores, capsys, mon
         monkeypatch.setattr(builtins, "print", replaced)
         _model().fit(*scores)
         assert capsys.readouterr().out == ""
-
-
-# In scikit-learn's tools ----------------------------------------------------------
-
-
-def test_grid_search_over_the_papers_choices(scores):
-    X, y = scores
-    search = GridSearchCV(
-        make_pipeline(StandardScaler(), _model(max_epochs=2)),
-        {
-            "balancedquantileclassifierregressor__n_classes": [2, 4],
-            "balancedquantileclassifierregressor__optimizer": ["adam", "rmsprop", "sgd"],
-        },
-        scoring=spearman_scorer,
-        cv=2,
-    ).fit(X, y)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert search.best_score_ > 0.5

@@ -9,11 +9,7 @@ NAMES = ["cnn__0", "cnn__1", "ic__0", "ic__1", "ic__2", "ic__3"]
 
 def _fitted(branches, X, y):
     return BalancedQuantileClassifierRegressor(
-        branches=branches,
-        branch_sizes=(8,),
-        hidden_layer_sizes=(8,),
-        max_epochs=1,
-        random_state=0,
+        branches=branches, branch_sizes=(8,), hidden_layer_sizes=(8,), max_epochs=1, random_state=0
     ).fit(X, y)
 
 
@@ -54,18 +50,14 @@ def test_columns_in_no_branch_have_no_influence(scores, branch, columns):
     [
         ((2, 2), r"widths of 4 columns, but X has n_features = 6"),
         ((6, 0), "above zero"),
-        ((2.5, 3.5), "above zero"),
         ((-1, 2, -1), r"\(-1, 2, -1\) has -1, the columns that are left, 2 times"),
         ((-1, 6), "leaves no column for -1: the others take 6, and X has n_features = 6"),
-        ((-1.0, 2), "above zero; one may be -1"),
         ((-2, 2), "above zero; one may be -1"),
-        ((), "n_features = 6"),
         ({}, "no branch"),
         ({"a": slice(6, None)}, "'a' is empty.*n_features = 6"),
         ({"a": []}, "'a' is empty"),
         ({"a": [0, 6]}, "asks for column 6.*n_features = 6"),
         ({"a": ["ic9"]}, "'ic9', which X does not have"),
-        ({"a": [0.5]}, "names a column by 0.5"),
         ({"a": [True, False]}, "names a column by True"),
     ],
 )

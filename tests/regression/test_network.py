@@ -123,8 +123,7 @@ def test_the_linear_path_is_mixed_in_by_its_weight(scores):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_features", "weighted"),
-    [(30, 40, True), (2500, 20, False), (2500, 20, True)],
+    ("n_rows", "n_features", "weighted"), [(30, 40, True), (2500, 20, False), (2500, 20, True)]
 )
 def test_the_linear_path_is_scikit_learns_ridge_with_its_left_out_error(
     n_rows, n_features, weighted

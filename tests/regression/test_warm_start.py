@@ -151,8 +151,6 @@ def test_input_dropout_by_the_ridge_is_kept(scores, own):
         ({"score_range": (-1, 1)}, r"score_range was 'auto'; now it is \(-1, 1\)"),
         ({"target": "soft"}, "target was 'hard'"),
         ({"branch_sizes": (8,)}, r"branch_sizes was \(16,\)"),
-        ({"hidden_layer_sizes": (16, 16)}, "hidden_layer_sizes"),
-        ({"activation": "tanh"}, "activation"),
         ({"n_members": 2}, "n_members was 1"),
         ({"branches": (2, 4)}, "branches"),
     ],

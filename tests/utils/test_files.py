@@ -28,13 +28,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
 
-def test_an_error_names_the_file_that_was_asked_for(tmp_path):
-    path = tmp_path / "missing" / "table.csv"
-    with pytest.raises(FileNotFoundError) as caught:
-        write_whole(path, "text")
-    assert caught.value.filename == str(path)
-
-
 def test_a_link_stays_a_link(tmp_path):
     target, link = tmp_path / "target.txt", tmp_path / "link.txt"
     target.write_text("old")
