@@ -63,7 +63,7 @@ def test_a_npy_file_has_the_images_names_beside_it(run, folder, expected):
     ("more", "message"),
     [
         ([], "Missing option '--output'"),
-        (["-o", "features.txt"], "must end in .npz or .csv or .parquet or .npy"),
+        (["-o", "features.txt"], "must end in .npz or .csv or .npy"),
         (["-o", "none/features.npy"], "there is no folder 'none'"),
         (["-o", "f.npz", "--backbone", "resnet51"], "did you mean"),
         (["-o", "f.npz", "--batch-size", "0"], "--batch-size"),
