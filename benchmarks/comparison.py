@@ -20,9 +20,8 @@ from scipy.stats import ks_2samp, rankdata, ttest_1samp
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from sklearn_memorability.datasets import load_things_concepts
-from sklearn_memorability.metrics._rank import resample_means
 from sklearn_memorability.model_selection import StratifiedGroupScoreKFold, StratifiedScoreKFold
-from sklearn_memorability.model_selection._paired import bootstrap_test, corrected_t_test, holm
+from sklearn_memorability.model_selection._paired import corrected_t_test, holm
 
 LEVEL = 0.05
 Folds = list[tuple[np.ndarray, np.ndarray]]
@@ -61,9 +60,9 @@ def study(
     return np.array([hidden + strength * draw(n_features) for strength in noise]), y
 
 
-def score_folds(X: np.ndarray, y: np.ndarray, folds: Folds) -> tuple[np.ndarray, Any, float]:
-    """Return scores (n_folds, n_models), each model's predictions, test to train."""
-    scores, predictions = [], []
+def score_folds(X: np.ndarray, y: np.ndarray, folds: Folds) -> tuple[np.ndarray, float]:
+    """Return scores (n_folds, n_models), and the ratio of test to train."""
+    scores = []
     for train, test in folds:
         centre = X[:, train].mean(axis=1, keepdims=True)
         A = X[:, train] - centre
@@ -72,9 +71,8 @@ def score_folds(X: np.ndarray, y: np.ndarray, folds: Folds) -> tuple[np.ndarray,
         predicted = ((X[:, test] - centre) @ np.linalg.solve(squares, target))[:, :, 0]
         ranks = rankdata(np.vstack([y[test], predicted]), axis=1)
         scores.append(np.corrcoef(ranks)[0, 1:])
-        predictions.append(predicted)
     ratio = float(np.mean([len(test) / len(train) for train, test in folds]))
-    return np.array(scores), [list(p) for p in zip(*predictions, strict=True)], ratio
+    return np.array(scores), ratio
 
 
 def rounds(kind: Any, y: np.ndarray, k: int, n: int, seed: int, groups: Any = None) -> Folds:
@@ -92,15 +90,10 @@ def two_models(n_studies: int) -> None:
         X, y = study(seed, 250, 20, [1.0, 1.0, 0.75])
         for way, (k, n) in ways.items():
             folds = rounds(StratifiedScoreKFold, y, k, n, seed)
-            scores, predictions, ratio = score_folds(X, y, folds)
+            scores, ratio = score_folds(X, y, folds)
             gaps = [scores[:, i] - scores[:, 0] for i in (1, 2)]
             p["corrected t", way].append([corrected_t_test(d, ratio).p_value for d in gaps])
             p["plain t", way].append([ttest_1samp(d, 0).pvalue for d in gaps])
-            if n <= 3:
-                rows, rng = [test for _, test in folds], np.random.RandomState(seed)
-                drawn = resample_means(y, rows, predictions, np.arange(len(y)), 400, rng)
-                gaps = [drawn[:, i] - drawn[:, 0] for i in (1, 2)]
-                p["bootstrap", way].append([bootstrap_test(0.0, d).p_value for d in gaps])
     print(f"\nTwo models, 250 images, 20 features, {n_studies} studies at {LEVEL:.0%}")
     print(f"  {'test':14}{'folds':10}{'false alarms':>13}{'power':>8}")
     for (test, way), values in sorted(p.items()):
@@ -117,7 +110,7 @@ def in_groups(n_studies: int) -> None:
         alarms = []
         for seed in range(n_studies):
             X, y = study(seed, 300, 10, [1.0, 1.0], groups)
-            scores, _, ratio = score_folds(X, y, rounds(splitter, y, 5, 3, seed, given))
+            scores, ratio = score_folds(X, y, rounds(splitter, y, 5, 3, seed, given))
             alarms.append(corrected_t_test(scores[:, 1] - scores[:, 0], ratio).p_value < LEVEL)
         print(f"  {splitter.__name__:28}{np.mean(alarms):8.1%}")
 
@@ -128,7 +121,7 @@ def many_models(n_studies: int) -> None:
     alarms, pairs = [], list(combinations(range(8), 2))
     for seed in range(n_studies):
         X, y = study(seed, 250, 10, [1.0] * 8)
-        scores, _, ratio = score_folds(X, y, rounds(StratifiedScoreKFold, y, 5, 3, seed))
+        scores, ratio = score_folds(X, y, rounds(StratifiedScoreKFold, y, 5, 3, seed))
         gaps = [scores[:, i] - scores[:, j] for i, j in pairs]
         p = np.array([corrected_t_test(d, ratio).p_value for d in gaps])
         with_best = np.array([scores.mean(axis=0).argmax() in pair for pair in pairs])

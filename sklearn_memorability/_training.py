@@ -89,34 +89,6 @@ class Validation(Callback):
         self.evaluate = None
 
 
-class EpochTasks(Callback):
-    """Tell scikit-learn's callbacks of every epoch (scikit-learn 1.9 and later).
-
-    ``task`` is what they may see of the fit: ``X``, ``y`` and ``reconstruction_attributes``,
-    which make a copy of the estimator one that was fitted so far.
-    """
-
-    def __init__(self, estimator: Any, context: Any, **task: Any) -> None:
-        self.estimator = estimator
-        self.context = context
-        self.task: dict[str, Any] = task
-
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Open the epoch's task."""
-        self.task_ = self.context.subcontext(task_name="epoch")
-        self.task_.call_on_fit_task_begin(estimator=self.estimator, **self.task)
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Close it, and stop training if a callback says so."""
-        if self.task_.call_on_fit_task_end(estimator=self.estimator, **self.task):
-            raise KeyboardInterrupt
-
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of the estimator and its rows."""
-        self.estimator = self.context = self.task_ = None
-        self.task = {}
-
-
 def stop_early(
     name: str, evaluate: Callable[[NeuralNet], float], patience: int
 ) -> list[tuple[str, Callback]]:

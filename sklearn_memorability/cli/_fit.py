@@ -29,14 +29,13 @@ def extract(
     backbone: options.Backbone = None,
     embedding: options.Embedding = None,
     recursive: options.Recursive = True,
-    null: options.Null = False,
     batch_size: options.BatchSize = None,
     device: options.Device = None,
     cache: options.Cache = None,
     progress: options.Progress = True,
     force: options.Force = False,
 ) -> int:
-    """Compute features of images: one row each, to .npz, .csv, .parquet or .npy.
+    """Compute features of images: one row each, to .npz, .csv or .npy.
 
     A .npz file has the arrays features, images, names (of the features) and errors.
     The row of an image that can't be read is NaN, and empty in a table.
@@ -44,7 +43,7 @@ def extract(
     .npy is for more rows than fit into memory; NAME.images.csv beside it names the image
     of each row. With --cache, the same command goes on after an interruption.
     """
-    check_output(output, (".npz", ".csv", ".parquet", ".npy"), force)
+    check_output(output, (".npz", ".csv", ".npy"), force)
     from sklearn_memorability.cli._inputs import (
         find_images,
         given,
@@ -53,7 +52,7 @@ def extract(
     )
     from sklearn_memorability.features import write_features
 
-    images = find_images(paths, recursive=recursive, null=null)
+    images = find_images(paths, recursive)
     is_npy = output.suffix.lower() == ".npy"
     verbose = int(shows_progress(progress))
     transformer = make_transformer(

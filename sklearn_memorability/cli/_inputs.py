@@ -33,28 +33,26 @@ from sklearn_memorability.persistence import load
 _RANGE = "--score-range"
 
 
-def find_images(paths: Sequence[str], *, recursive: bool = True, null: bool = False) -> list[str]:
+def find_images(paths: Sequence[str], recursive: bool) -> list[str]:
     """List the images that paths stand for, each once, in their order.
 
     A file that is named counts whatever it is called; whether it can be read shows later.
     """
     images: dict[str, None] = {}
-    for path in _with_stdin(paths, null):
+    for path in _with_stdin(paths):
         images.update(dict.fromkeys(_images_of(path, recursive)))
     if not images:
         raise typer.BadParameter("stdin names no image.", param_hint="PATH")
     return list(images)
 
 
-def _with_stdin(paths: Sequence[str], null: bool) -> Iterator[str]:
+def _with_stdin(paths: Sequence[str]) -> Iterator[str]:
     for path in paths:
         if path != "-":
             yield path
             continue
-        for name in sys.stdin.buffer.read().split(b"\0" if null else b"\n"):
-            decoded = os.fsdecode(name if null else name.rstrip(b"\r"))
-            if decoded:
-                yield decoded
+        lines = sys.stdin.buffer.read().splitlines()
+        yield from (os.fsdecode(line) for line in lines if line)
 
 
 def _images_of(path: str, recursive: bool) -> list[str]:

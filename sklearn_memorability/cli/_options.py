@@ -33,7 +33,6 @@ Recursive = Annotated[
         show_default=False,
     ),
 ]
-Null = Annotated[bool, typer.Option("--null", "-0", help="The list on stdin is separated by NUL.")]
 
 # Images with scores.
 _images = typer.Option("--images", metavar="DIR", help="Folder with the images.")

@@ -3,12 +3,12 @@
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from sklearn_memorability.cli import _options as options
-from sklearn_memorability.cli._console import OK, emit, say, shows_progress
+from sklearn_memorability.cli._console import OK, emit, shows_progress
 
 # How each set is read from a folder, and downloaded where that is open to all: the names of
 # functions of sklearn_memorability.datasets.
@@ -102,10 +102,6 @@ def tables(
     embedding: Annotated[
         str, typer.Option(metavar="NAME", help="The joint space of the IC features.")
     ] = "flickr8k",
-    precision: Annotated[
-        Literal["float32", "bfloat16", "auto"],
-        typer.Option(metavar="NAME", help="float32, bfloat16 or auto."),
-    ] = "float32",
     device: options.Device = None,
     output: Annotated[
         Path,
@@ -113,9 +109,6 @@ def tables(
             "--output", "-o", metavar="DIR", help="Folder for tables, features and predictions."
         ),
     ] = Path("memorability-tables"),
-    resamples: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Bootstrap resamples of the intervals.")
-    ] = 1000,
     figure: Annotated[
         bool, typer.Option("--figure", help="Draw Figure 3 or 4 too (needs the extra plot).")
     ] = False,
@@ -133,6 +126,9 @@ def tables(
     for option, value in ({"--set": set_} if is_table_1 else only).items():
         if value:
             raise typer.BadParameter(f"it is not for {table}.", param_hint=option)
+    from sklearn.base import clone
+    from sklearn.pipeline import FeatureUnion
+
     from sklearn_memorability.experiments import figure3, figure4, table1, table2, table3
     from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFeatures
     from sklearn_memorability.pipelines import recommended_regressor, two_branch_regressor
@@ -148,7 +144,6 @@ def tables(
     shared: dict[str, Any] = {
         "cache": output / "features.sqlite",
         "device": device,
-        "precision": precision,
         "verbose": verbose,
     }
     if backbone == "vgg16":
@@ -156,61 +151,46 @@ def tables(
     else:
         cnn = ImageFeatures(backbone, weights=weights, **shared)
     ic = CaptionEmbedding(embedding, **shared)
-    measured: dict[str, Any] = {
-        "n_resamples": resamples,
-        "random_state": seed,
-        "verbose": verbose,
-    }
+    measured: dict[str, Any] = {"random_state": seed, "verbose": verbose}
     model: dict[str, Any] = {"score_range": data.score_range, "random_state": seed}
-    try:
-        if is_table_1:
-            extra = {}
-            if recommended:
-                extra["recommended"] = recommended_regressor(_side_by_side(cnn, ic), **model)
-            cv = data.cv
-            if folds and cv is not None and len(folds) < len(cv):
-                cv = [cv[i - 1] for i in folds]
-            result = table1(
-                data,
-                cnn=cnn,
-                ic=ic,
-                cv=cv,
-                rows=row or None,
-                extra=extra,
-                nested=nested,
-                n_jobs=jobs,
-                folder=output,
-                **measured,
-            )
-        else:
-            pipeline = two_branch_regressor(cnn, embedding, **model)
-            # Both branches keep their features where Table 1 keeps them.
-            pipeline.set_params(features__ic=ic)
-            train = range(len(data.images)) if data.cv is None else data.cv[0][0]
-            pipeline.fit([data.images[i] for i in train], data.target[train])
-            note = f"Model: CNN + IC, MLP, 4 classes, fitted to {len(train)} images."
-            compute = table2 if table is TableName.TABLE_2 else table3
-            result = compute(pipeline, sets, **measured)
-            result.notes.insert(0, note)
-            result.to_csv(output / f"{table}.csv")
-            result.to_markdown(output / f"{table}.md")
-    except KeyboardInterrupt:
-        say(f"What is finished is kept in {output}; the same command goes on from there.")
-        raise
+    if is_table_1:
+        extra = {}
+        if recommended:
+            # Their features are kept by then: no progress bars.
+            parts = [(n, clone(t).set_params(verbose=0)) for n, t in (("cnn", cnn), ("ic", ic))]
+            extra["recommended"] = recommended_regressor(FeatureUnion(parts), **model)
+        cv = data.cv
+        if folds and cv is not None and len(folds) < len(cv):
+            cv = [cv[i - 1] for i in folds]
+        result = table1(
+            data,
+            cnn=cnn,
+            ic=ic,
+            cv=cv,
+            rows=row or None,
+            extra=extra,
+            nested=nested,
+            n_jobs=jobs,
+            folder=output,
+            **measured,
+        )
+    else:
+        pipeline = two_branch_regressor(cnn, embedding, **model)
+        # Both branches keep their features where Table 1 keeps them.
+        pipeline.set_params(features__ic=ic)
+        train = range(len(data.images)) if data.cv is None else data.cv[0][0]
+        pipeline.fit([data.images[i] for i in train], data.target[train])
+        note = f"Model: CNN + IC, MLP, 4 classes, fitted to {len(train)} images."
+        compute = table2 if table is TableName.TABLE_2 else table3
+        result = compute(pipeline, sets, **measured)
+        result.notes.insert(0, note)
+        result.to_csv(output / f"{table}.csv")
+        result.to_markdown(output / f"{table}.md")
     if figure:
         display = figure3(data, result) if is_table_1 else figure4(sets)
         display.plot().figure_.savefig(output / f"figure{3 if is_table_1 else 4}.png", dpi=150)
     emit(f"{result}\n\nWritten to {output}.\n")
     return OK
-
-
-def _side_by_side(cnn: Any, ic: Any) -> Any:
-    """Return both transformers as one, without progress bars: their features are kept by then."""
-    from sklearn.base import clone
-    from sklearn.pipeline import FeatureUnion
-
-    parts = [(name, clone(part).set_params(verbose=0)) for name, part in (("cnn", cnn), ("ic", ic))]
-    return FeatureUnion(parts)
 
 
 def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any:

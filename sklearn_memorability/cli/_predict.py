@@ -41,7 +41,6 @@ def predict(
         ),
     ] = True,
     recursive: options.Recursive = True,
-    null: options.Null = False,
     batch_size: options.BatchSize = None,
     device: options.Device = None,
     cache: options.Cache = None,
@@ -52,12 +51,12 @@ def predict(
 
     Columns: image, score, the interval of nine in ten true scores (q05, q95), the
     probabilities of the model's classes (p1, p2, ...), and the error of an image that
-    can't be read. A file's name ends in .csv, .json or .parquet.
+    can't be read. A file's name ends in .csv or .json.
     """
-    check_output(output, (".csv", ".json", ".parquet"), force)
+    check_output(output, (".csv", ".json"), force)
     from sklearn_memorability.cli._inputs import find_images, open_model
 
-    images = find_images(paths, recursive=recursive, null=null)
+    images = find_images(paths, recursive)
     opened = open_model(model, batch_size, device, cache)
     columns = _columns(opened, classes)
     header = ["image", *columns, "error"]
@@ -210,13 +209,9 @@ def report(
     model: options.Model = "embedded",
     scores: options.OptionalScores = None,
     output: options.Output = Path("report.html"),
-    title: Annotated[
-        str, typer.Option("--title", metavar="TEXT", help="Title of the page.")
-    ] = "Predicted memorability",
     image_column: options.ImageColumn = "image",
     score_column: options.ScoreColumn = "score",
     recursive: options.Recursive = True,
-    null: options.Null = False,
     batch_size: options.BatchSize = None,
     device: options.Device = None,
     cache: options.Cache = None,
@@ -232,7 +227,7 @@ def report(
     from sklearn_memorability.cli._inputs import find_images, open_model, unreadable_images
     from sklearn_memorability.inspection._report import write_report
 
-    images = find_images(paths, recursive=recursive, null=null)
+    images = find_images(paths, recursive)
     true = None
     if scores is not None:
         images, true = _with_scores(images, scores, image_column, score_column)
@@ -243,7 +238,6 @@ def report(
             images,
             true,
             output,
-            title=title,
             on_error="skip",
             verbose=int(shows_progress(progress)),
         )

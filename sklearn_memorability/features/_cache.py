@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -69,10 +69,9 @@ class FeatureCache:
 
     Several processes of one machine may use the file at the same time. A process that
     is killed loses the batches it was computing, one a thread. Every row carries a
-    checksum: one that was damaged is computed again, never returned; a damaged file is
-    put aside and a new one begun. When the disk is full, or the file can't be written,
-    features are computed and returned without being kept. A ``UserWarning`` says
-    so in both cases.
+    checksum: one that was damaged is computed again, never returned. When the file is
+    damaged or can't be written, or the disk is full, features are computed and returned
+    without being kept, and a ``UserWarning`` says so.
 
     Parameters
     ----------
@@ -264,7 +263,7 @@ class CachedRows:
         try:
             self._open()
         except (sqlite3.Error, OSError) as error:
-            self._mend(error)
+            self._give_up(error)
 
     def get(self, image: bytes) -> np.ndarray | None:
         """Return the row of an image if it is there and whole."""
@@ -277,7 +276,7 @@ class CachedRows:
                     (self._kind, image),
                 ).fetchone()
             except sqlite3.Error as error:
-                self._mend(error)
+                self._give_up(error)
                 return None
         if row is None or len(row[0]) != 4 * self._width or self._sum(image, row[0]) != row[1]:
             return None
@@ -288,19 +287,17 @@ class CachedRows:
         contents = [row.astype("<f4", copy=False).tobytes() for row in rows]
         kept = [(i, c, self._sum(i, c)) for i, c in zip(images, contents, strict=True)]
         with self._lock:
-            for _ in range(2):  # once more if the file was damaged and a new one begun
-                if self._connection is None or not self._writable:
-                    return
-                try:
-                    with _writing(self._connection):
-                        self._connection.executemany(
-                            "INSERT OR REPLACE INTO features (kind, image, row, check_sum) "
-                            "VALUES (?, ?, ?, ?)",
-                            [(self._kind, *row) for row in kept],
-                        )
-                    return
-                except (sqlite3.Error, OSError) as error:
-                    self._mend(error)
+            if self._connection is None or not self._writable:
+                return
+            try:
+                with _writing(self._connection):
+                    self._connection.executemany(
+                        "INSERT OR REPLACE INTO features (kind, image, row, check_sum) "
+                        "VALUES (?, ?, ?, ?)",
+                        [(self._kind, *row) for row in kept],
+                    )
+            except (sqlite3.Error, OSError) as error:
+                self._give_up(error)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -326,31 +323,19 @@ class CachedRows:
     def _sum(self, image: bytes, content: bytes) -> bytes:
         return hashlib.blake2b(self._identity.encode() + image + content, digest_size=16).digest()
 
-    def _mend(self, error: Exception) -> None:
-        """Begin a new file where this one is damaged; otherwise write no more."""
-        if _is_damage(error) and self._writable:
-            try:
-                self.close()
-                _put_aside(self._path)
-                self._open()
-                return
-            except (sqlite3.Error, OSError) as second:
-                error = second
-        self._give_up(error)
-
     def _give_up(self, error: Exception) -> None:
         if self._writable:
             self._writable = False
             warnings.warn(
                 f"Features can't be kept in {str(self._path)!r}: {error}. They are computed "
-                "and returned all the same.",
+                "and returned all the same; a damaged file may be removed.",
                 CacheWarning,
                 stacklevel=2,
             )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a cache's file, made if it is not there; a damaged one is put aside.
+    """Open a cache's file, made if it is not there.
 
     Raises a ValueError if it is something else, an OSError or sqlite3.Error if it can't be
     opened.
@@ -359,10 +344,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(exist_ok=True)
     try:
         return _prepared(str(path))
-    except sqlite3.DatabaseError as error:
-        if _is_damage(error):
-            _put_aside(path)
-            return _prepared(str(path))
+    except sqlite3.OperationalError:
         if not os.path.exists(path):
             raise
         # A file or a folder that may only be read. Should another process write to it all
@@ -412,36 +394,6 @@ def _refuse_other_files(path: Path) -> None:
             f"The cache {str(path)!r} is of version {version}; this version of the package reads "
             f"{_VERSION}. Give another path for cache=, or remove the file."
         )
-
-
-def _is_damage(error: Exception) -> bool:
-    # Of the errors of a database, those of operation (a full disk, a lock) leave the file as
-    # it was.
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.OperationalError
-    )
-
-
-def _put_aside(path: Path) -> None:
-    """Rename a damaged file; nothing is done where another process has done it already."""
-    try:
-        with closing(sqlite3.connect(path, timeout=_WAIT)) as connection:
-            if connection.execute("PRAGMA quick_check").fetchone()[0] == "ok":
-                return
-    except sqlite3.DatabaseError:
-        pass
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
-    warnings.warn(
-        f"The cache {str(path)!r} was damaged and a new one is begun. The damaged file is now "
-        f"{aside.name!r} and may be removed.",
-        CacheWarning,
-        stacklevel=2,
-    )
 
 
 @contextmanager

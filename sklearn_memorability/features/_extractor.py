@@ -9,6 +9,7 @@ lets all views through the network at once, and keeps the rows.
 import copy
 import dataclasses
 import os
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +160,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     ) -> tuple[Recipe, Network]:
         """Load the network; the transformer stays as it is."""
         device = resolve_device(self.device)
+        own = not isinstance(backbone, str) or callable(preprocessing)
         recipe = Recipe(
             # A network of the user's own may be trained on after this fit.
             backbone=backbone if isinstance(backbone, str) else copy.deepcopy(backbone),
@@ -167,7 +169,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             preprocessing=preprocessing,
             precision=resolve_precision(self.precision, device),
             device=str(device),
-            token=Recipe.new_token(backbone, preprocessing),
+            token=uuid.uuid4().hex if own else "",
         )
         cache = self._cache()
         if cache is not None:
@@ -246,7 +248,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         worker = ImageExtractor()
         for name in ("_recipe", "batch_size", "device", "cache", "on_error"):
             setattr(worker, name, getattr(self, name))
-        calls = (delayed(_extract_chunk)(worker, images[chunk], chunk.start) for chunk in chunks)
+        calls = (delayed(worker._extract)(images[chunk], chunk.start) for chunk in chunks)
         with _without_warnings_of_joblib(), _closing(parallel(calls)) as finished:
             for chunk, done in zip(chunks, finished, strict=True):
                 rows[chunk] = done.rows
@@ -258,7 +260,7 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return Extraction(rows, errors, remarks)
 
     def _extract(
-        self, images: list[Any], first_row: int, advance: Callable[[int], object]
+        self, images: list[Any], first_row: int, advance: Callable[[int], object] | None = None
     ) -> Extraction:
         """Compute, or look up, the features of images in this process.
 
@@ -285,7 +287,8 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 remarks += found[1]
                 if errors and self.on_error == "raise":
                     break
-                advance(batch.stop - batch.start)
+                if advance is not None:
+                    advance(batch.stop - batch.start)
         finally:
             # Also when something stops it early: what is not begun is not begun.
             pool.shutdown(wait=True, cancel_futures=True)
@@ -338,11 +341,6 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _extract_chunk(transformer: ImageExtractor, images: list[Any], first_row: int) -> Extraction:
-    """Do a chunk's work in one of joblib's workers."""
-    return transformer._extract(images, first_row, lambda n_done: None)
 
 
 def _extract_batch(

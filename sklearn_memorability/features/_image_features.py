@@ -67,7 +67,7 @@ class ImageFeatures(ImageExtractor):
     batch_size : int or "auto", default="auto"
         How many images go through the network at a time. It changes memory and
         speed, not the features. ``"auto"`` is 2 on the CPU, which suits its caches, and
-        64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
+        64 elsewhere. Where memory does not suffice, give a smaller one.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -194,7 +194,7 @@ class VGGFeatures(ImageExtractor):
     batch_size : int or "auto", default="auto"
         How many images go through the network at a time. It changes memory and
         speed, not the features. ``"auto"`` is 2 on the CPU, which suits its caches, and
-        64 elsewhere. Where memory does not suffice, the batch is halved, with a warning.
+        64 elsewhere. Where memory does not suffice, give a smaller one.
     device : str or torch.device, optional
         Where to compute. None takes the best there is: CUDA, MPS, then the CPU.
     precision : {"float32", "bfloat16", "auto"}, default="float32"

@@ -2,8 +2,6 @@
 
 import os
 import threading
-import uuid
-import warnings
 from collections import OrderedDict
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -46,12 +44,6 @@ class Recipe:
     precision: str
     device: str
     token: str = ""
-
-    @staticmethod
-    def new_token(backbone: Any, preprocessing: Any) -> str:
-        """Return a token for parts of the user's own, nothing where all is known by name."""
-        own = not isinstance(backbone, str) or callable(preprocessing)
-        return uuid.uuid4().hex if own else ""
 
     def load(self) -> "Network":
         """Return the network, from those kept in this process if it is one of them."""
@@ -104,48 +96,13 @@ class Network:
         self.module = module.to(self.device).to(memory_format=torch.channels_last)
         # Elsewhere than on the CPU, memory may not suffice for several batches at a time.
         self._turn = nullcontext() if self.device.type == "cpu" else threading.Lock()
-        # How many views went through at once when there last was memory for them.
-        self._fits: int | None = None
 
     def features(self, views: torch.Tensor) -> torch.Tensor:
-        """Return features of shape (n_images, width), float32 on the CPU, from views.
-
-        Where memory does not suffice for all views at once, they go by halves.
-        """
-        parts: list[torch.Tensor] = []
-        done, size = 0, min(len(views), self._fits or len(views))
-        while done < len(views):
-            part, error = self._attempt(views[done : done + size])
-            if part is not None:
-                parts.append(part)
-                done += len(part)
-            elif size == 1:
-                raise error
-            else:
-                if self._fits is None:
-                    warnings.warn(
-                        f"Not enough memory for {size} images at a time on {self.device}: "
-                        f"{str(error).splitlines()[0]} The batch is halved, as often as needed; "
-                        "a smaller batch_size avoids the attempt.",
-                        RuntimeWarning,
-                        stacklevel=2,
-                    )
-                self._fits = size = size // 2
-        return torch.cat(parts)
-
-    def _attempt(self, views: torch.Tensor) -> tuple[Any, Any]:
-        """Return features, or the error that memory does not suffice."""
-        # The error is returned, as while it is handled it would hold the very memory that
-        # the next attempt needs.
-        try:
-            with self._turn, torch.inference_mode(), autocast(self.device, self.recipe.precision):
-                batch = self.preprocess.normalize(views.to(self.device))
-                found = self.module(batch.contiguous(memory_format=torch.channels_last))
-                return found.float().flatten(1).cpu(), None
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            return None, error.with_traceback(None)
+        """Return features of shape (n_images, width), float32 on the CPU, from views."""
+        with self._turn, torch.inference_mode(), autocast(self.device, self.recipe.precision):
+            batch = self.preprocess.normalize(views.to(self.device))
+            found = self.module(batch.contiguous(memory_format=torch.channels_last))
+            return found.float().flatten(1).cpu()
 
     @cached_property
     def identity(self) -> str:
@@ -178,13 +135,3 @@ def release_networks() -> None:
     """Let go of the networks that this process keeps ready."""
     with _loading:
         _networks.clear()
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    # CUDA has an error of its own for it, MPS and the CPU say it in words.
-    text = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )

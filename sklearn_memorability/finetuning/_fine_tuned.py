@@ -32,7 +32,6 @@ from sklearn_memorability.features._families import get_backbone, get_preprocess
 from sklearn_memorability.features._preprocessing import Preprocess
 from sklearn_memorability.finetuning._crops import Crops, Seen, keep_small
 from sklearn_memorability.finetuning._network import (
-    Averaging,
     Colours,
     Normalized,
     TunedNetwork,
@@ -112,10 +111,6 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         head alone is trained, on crops.
     crop : float in (0, 1], default=0.7
         Side of the smallest random crop, in shorter sides of the image.
-    averaging : float in [0, 1), default=0.0
-        Decay, a step, of the exponential moving average of the weights that takes their
-        place at the end of training (and of each epoch, for ``early_stopping``), such as
-        .99. 0 keeps the last weights.
     early_stopping : bool or float in (0, 1), default=False
         Share of the images (of the groups, if ``fit`` is given ``groups``) to hold out, at
         least two; True holds out a tenth. Training stops when the Spearman correlation
@@ -208,7 +203,6 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "frozen": [Interval(Real, 0, 1, closed="both")],
         "crop": [Interval(Real, 0, 1, closed="right")],
-        "averaging": [Interval(Real, 0, 1, closed="left")],
     }
     features_: ImageFeatures
     head_: BalancedQuantileClassifierRegressor
@@ -231,7 +225,6 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         batch_size: int = 32,
         frozen: float = 0.0,
         crop: float = 0.7,
-        averaging: float = 0.0,
         early_stopping: bool | float = False,
         net_callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
@@ -254,7 +247,6 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         self.batch_size = batch_size
         self.frozen = frozen
         self.crop = crop
-        self.averaging = averaging
         self.early_stopping = early_stopping
         self.net_callbacks = net_callbacks
         self.warm_start = warm_start
@@ -346,17 +338,13 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         classes = ScoreClasses.within(head.thresholds_, y)
         cycle = partial(one_cycle, n_steps=self.max_epochs * -(-len(y) // self.batch_size))
         schedule = LRScheduler(LambdaLR, step_every="batch", lr_lambda=cycle)
-        added: list[Any] = [("schedule", schedule)]
-        if self.averaging:
-            added.append(("averaging", Averaging(self.averaging)))
-        if held_out is not None:
-            added += stop_at_best(*held_out, head.class_values_)
+        stops = [] if held_out is None else stop_at_best(*held_out, head.class_values_)
         freeze_first(network, self.frozen)
         net = self._new_net(
             preprocess,
             network,
             head,
-            callbacks=[*added, *callbacks],
+            callbacks=[("schedule", schedule), *stops, *callbacks],
             iterator_train__seed=seeds[2],
             verbose=self.verbose,
             **silence(self.verbose),

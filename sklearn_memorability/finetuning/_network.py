@@ -1,13 +1,10 @@
 """The network and its head as one module, and what its training needs beside skorch."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from skorch import NeuralNet
-from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional
 
@@ -107,41 +104,6 @@ def one_cycle(step: int, n_steps: int) -> float:
     if done < _RISING:
         return 0.5 - 0.5 * math.cos(math.pi * done / _RISING)
     return 0.5 + 0.5 * math.cos(math.pi * (done - _RISING) / (1 - _RISING))
-
-
-class Averaging(Callback):
-    """Average the weights over the steps, exponentially; they are the net's between epochs."""
-
-    def __init__(self, decay: float) -> None:
-        self.decay = decay
-
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Begin with the weights as they are."""
-        self.weights_ = [w for w in net.module_.parameters() if w.requires_grad]
-        self.mean_ = [weight.detach().clone() for weight in self.weights_]
-        self.n_steps_ = 0
-
-    def on_batch_end(self, net: NeuralNet, training: bool = True, **kwargs: Any) -> None:
-        """Add the weights of a step."""
-        if training:
-            self.n_steps_ += 1
-            # In the first steps the weights that training began with would count too much.
-            kept = min(self.decay, self.n_steps_ / (self.n_steps_ + 9))
-            torch._foreach_lerp_(self.mean_, [w.detach() for w in self.weights_], 1 - kept)
-
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Go on from the weights of the last step."""
-        if self.n_steps_:
-            self.on_epoch_end(net)
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let the mean and the weights change places."""
-        for weight, mean in zip(self.weights_, self.mean_, strict=True):
-            weight.data, mean.data = mean.data, weight.data
-
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of what only training needs."""
-        del self.weights_, self.mean_
 
 
 def compact(tensor: torch.Tensor) -> np.ndarray:

@@ -8,6 +8,7 @@ import threading
 import warnings
 from functools import lru_cache, partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,6 @@ ImageLike = (
 # Four times what the largest image that Pillow decodes without protest takes
 # uncompressed; what is larger is no image, and would fill the memory.
 _LARGEST_FILE = 1 << 30
-_TOO_LARGE = "has more than 1 GiB, which no image that is read here has."
 
 # Formats of pixels. Pillow knows others too, which it hands to programs outside it
 # (PostScript to Ghostscript), or can't decode without them. HEIF comes with the extra.
@@ -348,9 +348,7 @@ def _encoded(image: Any) -> bytes | None:
     """Return the content of what is, or stands for, a file; None for pixels."""
     if _is_path(image):
         return _read_file(image)
-    if isinstance(image, bytes):
-        return image
-    if isinstance(image, bytearray | memoryview):
+    if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
     if callable(getattr(image, "read", None)):
         return _read_open_file(image)
@@ -358,19 +356,14 @@ def _encoded(image: Any) -> bytes | None:
 
 
 def _read_file(path: str | os.PathLike[str]) -> bytes:
-    # Opening a pipe or a device could wait, or read, for ever.
-    _refuse_others(os.stat(path))
-    with open(path, "rb") as file:
-        return _limited(file)
-
-
-def _refuse_others(found: os.stat_result) -> None:
+    found = os.stat(path)
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(found.st_mode):  # a pipe or a device could wait, or be read, for ever
         raise _RefusedError("is not a regular file.")
     if found.st_size > _LARGEST_FILE:
-        raise _RefusedError(_TOO_LARGE)
+        raise _RefusedError("has more than 1 GiB, which no image that is read here has.")
+    return Path(path).read_bytes()
 
 
 def _read_open_file(file: Any) -> bytes:
@@ -384,20 +377,9 @@ def _read_open_file(file: Any) -> bytes:
                 "the open file can't be wound back to its beginning; give its content as bytes."
             ) from error
         try:
-            return _limited(file)
+            return file.read()
         finally:
             file.seek(0)
-
-
-def _limited(file: Any) -> bytes:
-    # In portions: asked for all that is allowed, Python would set aside 1 GiB a file,
-    # and unbuffered files may give less than asked for.
-    content = bytearray()
-    while portion := file.read(1 << 20):
-        content += portion
-        if len(content) > _LARGEST_FILE:
-            raise _RefusedError(_TOO_LARGE)
-    return bytes(content)
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -265,40 +264,36 @@ class BayesSearchCV(BaseSearchCV):
         first = space.holds(self.estimator.get_params())
         return _Run(CandidateSampler(space, seed, self.n_initial, first), splits, kept)
 
-    def _run_search(
-        self, evaluate_candidates: Callable[..., Any], callback_ctx: Any = None
-    ) -> None:
+    def _run_search(self, evaluate_candidates: Callable[..., Any]) -> None:
         run = self._run
         failure: ValueError | None = None
-        # How many batches there will be depends on what is kept and on how large the space is.
-        with self._task(callback_ctx, "search", max_subtasks=None) as task:
-            while batch := run.sampler.batch(min(self.batch_size, self.n_iter - len(run.finished))):
-                outcomes = {c.key: run.kept.get(c) if run.kept else None for c in batch}
-                missing = [candidate for candidate in batch if outcomes[candidate.key] is None]
-                if missing:
-                    fitted, error = self._fitted(missing, evaluate_candidates, task)
-                    failure = error or failure
-                    outcomes |= {c.key: o for c, o in zip(missing, fitted, strict=True)}
-                for candidate in batch:
-                    outcome = outcomes[candidate.key] or []
-                    score = self._score_of(outcome)
-                    if run.kept and candidate in missing:
-                        run.kept.put(candidate, outcome, score)
-                    run.finished.append((candidate, outcome))
-                    run.sampler.tell(candidate, score)
-            if not run.evaluated:
-                # scikit-learn takes from a fit of its own what scores look like.
-                again = run.quickest_success()
-                if again is None and failure is not None:
-                    raise failure
-                self._evaluate([again or run.finished[0][0]], evaluate_candidates, task)
-            if all(np.isnan(self._score_of(outcome)) for _, outcome in run.finished):
-                self._say_no_score()
-            out = [dict(fold) for _, outcome in run.finished for fold in outcome]
-            if callable(self.scoring):
-                _insert_error_scores(out, self.error_score)
-            settings = [candidate.params for candidate, _ in run.finished]
-            run.results.update(super()._format_results(settings, len(run.splits.pairs), out))
+        while batch := run.sampler.batch(min(self.batch_size, self.n_iter - len(run.finished))):
+            outcomes = {c.key: run.kept.get(c) if run.kept else None for c in batch}
+            missing = [candidate for candidate in batch if outcomes[candidate.key] is None]
+            if missing:
+                fitted, error = self._fitted(missing, evaluate_candidates)
+                failure = error or failure
+                outcomes |= {c.key: o for c, o in zip(missing, fitted, strict=True)}
+            for candidate in batch:
+                outcome = outcomes[candidate.key] or []
+                score = self._score_of(outcome)
+                if run.kept and candidate in missing:
+                    run.kept.put(candidate, outcome, score)
+                run.finished.append((candidate, outcome))
+                run.sampler.tell(candidate, score)
+        if not run.evaluated:
+            # scikit-learn takes from a fit of its own what scores look like.
+            again = run.quickest_success()
+            if again is None and failure is not None:
+                raise failure
+            evaluate_candidates([(again or run.finished[0][0]).params], cv=run.splits)
+        if all(np.isnan(self._score_of(outcome)) for _, outcome in run.finished):
+            self._say_no_score()
+        out = [dict(fold) for _, outcome in run.finished for fold in outcome]
+        if callable(self.scoring):
+            _insert_error_scores(out, self.error_score)
+        settings = [candidate.params for candidate, _ in run.finished]
+        run.results.update(super()._format_results(settings, len(run.splits.pairs), out))
 
     def _say_no_score(self) -> None:
         """Raise or warn, as for a fit that failed, if there is nothing to choose by."""
@@ -311,7 +306,7 @@ class BayesSearchCV(BaseSearchCV):
         warnings.warn(f"{what} best_index_ is that of the first.", UserWarning, stacklevel=2)
 
     def _fitted(
-        self, candidates: list[Candidate], evaluate: Callable[..., Any], task: Any
+        self, candidates: list[Candidate], evaluate: Callable[..., Any]
     ) -> tuple[list[Outcome], ValueError | None]:
         """Return what candidates come to, and what scikit-learn raised if all of them failed."""
         n_splits = len(self._run.splits.pairs)
@@ -319,7 +314,7 @@ class BayesSearchCV(BaseSearchCV):
             clone(self.estimator).set_params(**clone(candidate.params, safe=False))
         started = time.perf_counter()
         try:
-            self._evaluate(candidates, evaluate, task)
+            evaluate([candidate.params for candidate in candidates], cv=self._run.splits)
         except ValueError as error:
             # For scikit-learn a search in which all fits fail is a mistake of the user's.
             # Here it is one batch of many.
@@ -330,26 +325,6 @@ class BayesSearchCV(BaseSearchCV):
             return [self._failed(str(error), seconds) for _ in candidates], error
         out = self._run.evaluated[-n_splits * len(candidates) :]
         return [out[i : i + n_splits] for i in range(0, len(out), n_splits)], None
-
-    def _evaluate(
-        self, candidates: list[Candidate], evaluate: Callable[..., Any], task: Any
-    ) -> None:
-        settings, splits = [candidate.params for candidate in candidates], self._run.splits
-        sizes = {"max_subtasks": len(settings) * len(splits.pairs), "sequential_subtasks": False}
-        with self._task(task, "batch", **sizes) as batch:
-            evaluate(settings, cv=splits, **({} if batch is None else {"callback_ctx": batch}))
-
-    @contextmanager
-    def _task(self, parent: Any, name: str, **sizes: Any) -> Iterator[Any]:
-        """Tell callbacks, which came with scikit-learn 1.9, of a task that begins and ends."""
-        if parent is None:
-            yield None
-            return
-        task = parent.subcontext(task_name=name, **sizes).call_on_fit_task_begin(estimator=self)
-        try:
-            yield task
-        finally:
-            task.call_on_fit_task_end(estimator=self)
 
     def _failed(self, error: str, seconds: float) -> Outcome:
         """Return what scikit-learn has of a candidate of which no fold could be fitted."""

@@ -2,39 +2,32 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state, column_or_1d, indexable
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_memorability.metrics import spearman_scorer
-from sklearn_memorability.metrics._rank import resample_means
 from sklearn_memorability.model_selection._folds import check_scores
 from sklearn_memorability.model_selection._paired import (
     Estimate,
-    bootstrap_test,
     corrected_t_test,
     holm,
     make_folds,
     score_models,
 )
 
-_TEST_NAMES = {"corrected_t": "corrected resampled t-test", "bootstrap": "bootstrap of images"}
-
 
 @validate_params(
     {
         "models": [Mapping],
         "scoring": [str, callable, None],
-        "test": [StrOptions(set(_TEST_NAMES))],
-        "correction": [StrOptions({"holm"}), None],
-        "error_score": [StrOptions({"raise"}), Real],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        "n_resamples": [Interval(Integral, 1, None, closed="left")],
     },
     prefer_skip_nested_validation=True,
 )
@@ -46,12 +39,8 @@ def compare(
     cv: Any = None,
     groups: ArrayLike | None = None,
     scoring: Any = None,
-    test: str = "corrected_t",
     baseline: str | None = None,
     confidence_level: float = 0.95,
-    n_resamples: int = 1000,
-    correction: str | None = "holm",
-    error_score: Any = "raise",
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     params: dict[str, Any] | None = None,
@@ -76,30 +65,19 @@ def compare(
         once. By default five, shuffled three times anew (15 fits of each model): see Notes.
         With ``groups``, :class:`~sklearn.model_selection.GroupKFold` is used instead.
     groups : array-like of shape (n_samples,), optional
-        Which images belong together. Passed to the splitter, and drawn together by the
-        bootstrap.
+        Which images belong together. Passed to the splitter.
     scoring : str or callable, optional
         As in :func:`~sklearn.model_selection.cross_validate`; higher is better. By default
         Spearman's correlation, :data:`~sklearn_memorability.metrics.spearman_scorer`.
-    test : {"corrected_t", "bootstrap"}, default="corrected_t"
-        The corrected resampled t-test, or a bootstrap of the tested images, which is
-        for Spearman's correlation alone.
     baseline : str, optional
         The model that the others are compared with, chosen before seeing any score. By
         default the one with the best mean.
     confidence_level : float, default=0.95
         The level of each interval, which is not adjusted for their number.
-    n_resamples : int, default=1000
-        How often the bootstrap draws. No p-value is below 2 / (n_resamples + 1).
-    correction : {"holm", None}, default="holm"
-        How p-values are adjusted for their number.
-    error_score : "raise" or float, default="raise"
-        The score of a fold on which a model fails, with a warning, or ``"raise"``. A model
-        with NaN has no mean and is not tested.
     n_jobs : int, optional
         How many fits (a model on a fold) run at once, by joblib. It changes no result.
     random_state : int, RandomState instance or None, default=None
-        Shuffles the folds and seeds the bootstrap. Models have their own.
+        Shuffles the folds. Models have their own.
     params : dict, optional
         More for ``fit`` (or what scikit-learn's metadata routing makes of it), as in
         :func:`~sklearn.model_selection.cross_validate`: ``{"sample_weight": weights}``.
@@ -107,8 +85,8 @@ def compare(
     Returns
     -------
     Comparison
-        ``print`` it. It has the ``rows`` of the table, best model first, as ``to_frame()``
-        too, and the ``fold_scores``.
+        ``print`` it. It has the ``rows`` of the table, best model first, which
+        ``pandas.DataFrame`` takes too, and the ``fold_scores``.
 
     Raises
     ------
@@ -146,11 +124,6 @@ def compare(
     images in 20 groups,
     :class:`~sklearn.model_selection.GroupKFold` finds 5.2 %, :class:`StratifiedGroupScoreKFold`
     10.8 %, as its rounds are too alike, and folds that split groups 20.2 %.
-
-    The bootstrap draws the tested images anew, the same for all models, but fits none
-    anew; it finds 8.0 % with one round and 6.5 % with three. Images are drawn within their
-    fold or, where folds overlap, as those of several rounds, among all. It also serves one
-    split in two parts, of which a t-test can't be made.
 
     The best of several models is chosen by the same scores that it is then tested with.
     Without a ``baseline``, Holm's adjustment [3]_ therefore counts all pairs of models, of
@@ -197,48 +170,27 @@ def compare(
         raise ValueError(f"models={models!r} has fewer than two models.")
     if baseline is not None and baseline not in names:
         raise ValueError(f"baseline={baseline!r} is none of the models, {names}.")
-    if test == "bootstrap" and not (scoring is None or scoring is spearman_scorer):
-        raise ValueError(
-            f"test='bootstrap' is for Spearman's correlation, not for scoring={scoring!r}; "
-            "leave scoring out, or use test='corrected_t'."
-        )
     X, y, groups = indexable(X, y, groups)
     y = check_scores(y)
     seed = _seed(random_state)
     rng = check_random_state(seed)
     splits, described = make_folds(cv, X, y, groups, rng)
+    if len(splits) < 2:
+        raise ValueError("cv gives one fold; a test of differences needs two or more.")
     sizes = np.array([(len(train), len(tested)) for train, tested in splits])
-    fold_scores, predictions = score_models(
-        models,
-        X,
-        y,
-        splits,
-        scoring=scoring or spearman_scorer,
-        keep_predictions=test == "bootstrap",
-        error_score=error_score,
-        n_jobs=n_jobs,
-        params=params,
-    )
-    if test == "corrected_t":
-        estimate = _by_t(fold_scores, float(np.mean(sizes[:, 1] / sizes[:, 0])), confidence_level)
-    else:
-        folds = [np.asarray(tested) for _, tested in splits]
-        units = None if groups is None else column_or_1d(groups)
-        resampled = resample_means(y, folds, predictions, units, n_resamples, rng)
-        estimate = _by_bootstrap(fold_scores, resampled, confidence_level)
-    rows, n_tests = _rows(names, fold_scores, estimate, baseline, correction)
+    fold_scores = score_models(models, X, y, splits, scoring or spearman_scorer, n_jobs, params)
+    test_to_train = float(np.mean(sizes[:, 1] / sizes[:, 0]))
+    estimate = partial(_estimate, fold_scores, test_to_train, confidence_level)
+    rows, n_tests = _rows(names, fold_scores, estimate, baseline)
     return Comparison(
         rows=rows,
         fold_scores=dict(zip(names, fold_scores, strict=True)),
         score="spearman" if scoring is None or scoring is spearman_scorer else str(scoring),
-        test=test,
         folds=described,
         n_train=float(np.mean(sizes[:, 0])),
         n_test=float(np.mean(sizes[:, 1])),
         baseline=baseline,
         confidence_level=confidence_level,
-        n_resamples=n_resamples if test == "bootstrap" else None,
-        correction=correction,
         n_tests=n_tests,
         random_state=seed,
     )
@@ -262,8 +214,6 @@ class Comparison:
         Each model's scores.
     score : str
         What the scores are.
-    test : {"corrected_t", "bootstrap"}
-        What tested the differences.
     folds : str
         What made the folds.
     n_train, n_test : float
@@ -272,10 +222,6 @@ class Comparison:
         The reference, if it was chosen before; otherwise it is the best model.
     confidence_level : float
         The level of the intervals.
-    n_resamples : int or None
-        How often the bootstrap drew.
-    correction : {"holm", None}
-        What adjusted the p-values.
     n_tests : int
         For how many tests.
     random_state : int
@@ -300,14 +246,11 @@ class Comparison:
     rows: list[dict[str, Any]]
     fold_scores: dict[str, np.ndarray]
     score: str
-    test: str
     folds: str
     n_train: float
     n_test: float
     baseline: str | None
     confidence_level: float
-    n_resamples: int | None
-    correction: str | None
     n_tests: int
     random_state: int
 
@@ -317,29 +260,9 @@ class Comparison:
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.rows)} models; print it to see it>"
 
-    def to_frame(self) -> Any:
-        """Return the rows as a pandas DataFrame.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row of each model, best first.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_frame needs pandas: pip install pandas") from error
-        return pd.DataFrame(self.rows)
-
     def _table(self) -> list[str]:
-        heading = ["model", self.score, "difference", f"{self.confidence_level:.0%} interval", "p"]
-        if self.correction is not None:
-            heading.append("p adjusted")
+        level = f"{self.confidence_level:.0%} interval"
+        heading = ["model", self.score, "difference", level, "p", "p adjusted"]
         table = [heading, *(list(self._cells(row)) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return [
@@ -352,26 +275,23 @@ class Comparison:
         yield f"{row['score']:.3f} ± {row['standard_error']:.3f}"
         if row["difference"] is None:
             yield "reference"
-            yield from [""] * (3 if "p_adjusted" in row else 2)
+            yield from [""] * 3
             return
         yield f"{row['difference']:+.3f} ± {row['difference_standard_error']:.3f}"
         yield f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"
         yield _p(row["p_value"])
-        if "p_adjusted" in row:
-            yield _p(row["p_adjusted"])
+        yield _p(row["p_adjusted"])
 
     def _notes(self) -> Iterator[str]:
-        drawn = "" if self.n_resamples is None else f", {self.n_resamples} resamples"
-        yield f"Test: {_TEST_NAMES[self.test]}{drawn}; ± is one standard error."
+        yield "Test: corrected resampled t-test; ± is one standard error."
         yield (
             f"Folds: {self.folds}, {self.n_train:.0f} images to train on and "
             f"{self.n_test:.0f} to test; random_state={self.random_state}."
         )
-        if self.correction is not None:
-            which = "all pairs, as the best was chosen by its score"
-            if self.baseline is not None:
-                which = f"each model with {self.baseline}"
-            yield f"Adjusted by Holm's procedure for {self.n_tests} tests: {which}."
+        which = "all pairs, as the best was chosen by its score"
+        if self.baseline is not None:
+            which = f"each model with {self.baseline}"
+        yield f"Adjusted by Holm's procedure for {self.n_tests} tests: {which}."
 
 
 def _p(value: float) -> str:
@@ -385,35 +305,16 @@ def _seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def _by_t(
-    fold_scores: np.ndarray, test_to_train: float, confidence_level: float
-) -> Callable[[int, int | None], Estimate]:
-    """Return what estimates a model's score, or its difference to another model's."""
-    if fold_scores.shape[1] < 2:
-        raise ValueError(
-            "cv gives one fold; test='corrected_t' needs two or more. test='bootstrap' takes one."
-        )
-
-    def estimate(model: int, other: int | None = None) -> Estimate:
-        base = 0.0 if other is None else fold_scores[other]
-        return corrected_t_test(fold_scores[model] - base, test_to_train, confidence_level)
-
-    return estimate
-
-
-def _by_bootstrap(
-    fold_scores: np.ndarray, resampled: np.ndarray, confidence_level: float
-) -> Callable[[int, int | None], Estimate]:
-    """Return what estimates a model's score, or its difference to another model's."""
-    means = fold_scores.mean(axis=1)
-
-    def estimate(model: int, other: int | None = None) -> Estimate:
-        value, drawn = means[model], resampled[:, model]
-        if other is not None:
-            value, drawn = value - means[other], drawn - resampled[:, other]
-        return bootstrap_test(float(value), drawn, confidence_level)
-
-    return estimate
+def _estimate(
+    fold_scores: np.ndarray,
+    test_to_train: float,
+    confidence_level: float,
+    model: int,
+    other: int | None = None,
+) -> Estimate:
+    """Estimate a model's score, or its difference to another model's."""
+    base = 0.0 if other is None else fold_scores[other]
+    return corrected_t_test(fold_scores[model] - base, test_to_train, confidence_level)
 
 
 def _rows(
@@ -421,7 +322,6 @@ def _rows(
     fold_scores: np.ndarray,
     estimate: Callable[..., Estimate],
     baseline: str | None,
-    correction: str | None,
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the table's rows, best model first, and how many tests were adjusted for."""
     means = fold_scores.mean(axis=1)
@@ -446,8 +346,7 @@ def _rows(
             "difference_low": difference and difference.low,
             "difference_high": difference and difference.high,
             "p_value": difference and difference.p_value,
+            "p_adjusted": difference and float(adjusted[frozenset((i, reference))]),
         }
-        if correction is not None:
-            row["p_adjusted"] = difference and float(adjusted[frozenset((i, reference))])
         rows.append(row)
     return rows, int(np.count_nonzero(~np.isnan(p_values)))

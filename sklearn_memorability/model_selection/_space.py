@@ -177,22 +177,15 @@ class Quantiles:
         return point if np.isclose(self.value(point), float(value), rtol=1e-9, atol=0) else None
 
 
-def _dimension(name: Any, values: Any) -> Choices | Quantiles:
+def _dimension(name: str, values: Any) -> Choices | Quantiles:
     """Return a parameter's dimension, or raise an error that says why it can't be searched."""
-    if not isinstance(name, str):
-        raise TypeError(f"search_spaces has {name!r} for a parameter's name, which is no string.")
     if hasattr(values, "rvs"):
-        if not hasattr(values, "ppf"):
-            raise TypeError(
-                f"The distribution of {name!r} has no ppf (quantiles): {values!r}. Give a frozen "
-                "distribution of scipy.stats with one dimension, or a list."
-            )
         try:
             middle = values.ppf(0.5)
-        except TypeError as error:
+        except (AttributeError, TypeError) as error:
             raise TypeError(
-                f"The distribution of {name!r} lacks its shape: {values!r}. Give it frozen, "
-                "like scipy.stats.loguniform(1e-3, 1e3)."
+                f"The distribution of {name!r} has no quantiles: {values!r}. Give a frozen "
+                "distribution of scipy.stats with one dimension, like loguniform(1e-3, 1e3)."
             ) from error
         if not np.all(np.isfinite(middle)) or np.ndim(middle):
             raise ValueError(
@@ -200,11 +193,6 @@ def _dimension(name: Any, values: Any) -> Choices | Quantiles:
                 "number. Its parameters are probably out of range."
             )
         return Quantiles(values)
-    if isinstance(values, np.ndarray) and values.ndim != 1:
-        raise ValueError(
-            f"The values of {name!r} are an array of shape {values.shape}; it must have one "
-            "dimension."
-        )
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
         raise TypeError(
             f"search_spaces has {values!r} for {name!r}, which is neither a distribution nor a "

@@ -18,7 +18,6 @@ from skorch import NeuralNet
 
 from sklearn_memorability._torch import draw_seeds, resolve_device
 from sklearn_memorability._training import (
-    EpochTasks,
     hold_out,
     optimizer_settings,
     silence,
@@ -36,19 +35,10 @@ from sklearn_memorability.regression._network import (
 )
 from sklearn_memorability.regression._rows import refuse_bfloat16, refuse_nan
 from sklearn_memorability.regression._score_classes import (
-    AGGREGATIONS,
     ClassDistributions,
     ScoreClasses,
     resolve_score_range,
 )
-
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:  # scikit-learn before 1.9 has no callbacks
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stand-in that supports none."""
-
 
 # What gives the classes and the network's weights their meaning: a warm start can't change it.
 _FIXED = (
@@ -67,7 +57,7 @@ _PATIENCE = 5
 _LEAST_EPOCHS, _LEAST_STEPS, _STEPS_A_ROW = 10, 2000, 4
 
 
-class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
     """Regression of a bounded score by classification into balanced quantile classes.
 
     Section 2.2 of Squalli-Houssaini et al. (2018). The training scores are cut into K
@@ -82,12 +72,11 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
     ----------
     n_classes : int, default=4
         Number of classes K. The paper tried 2 to 8 and found 4 best on LaMem.
-    aggregation : {"upper", "mean", "median", "midpoint"}, default="upper"
+    aggregation : {"upper", "mean"}, default="upper"
         The value s(k) of a class: its upper threshold, the last being the top of
-        ``score_range`` (the paper); the mean or the median of its training scores; the
-        middle between its thresholds. ``"upper"`` orders as well as ``"mean"`` but is
-        biased upwards, by about .07 on LaMem: choose ``"mean"`` where the predicted
-        values matter, not their order alone.
+        ``score_range`` (the paper), or the mean of its training scores. ``"upper"`` orders
+        as well as ``"mean"`` but is biased upwards, by about .07 on LaMem: choose
+        ``"mean"`` where the predicted values matter, not their order alone.
     score_range : "auto" or tuple of two floats, default="auto"
         The least and the largest score there can be. ``"auto"`` is (0, 1) where the
         training scores lie in it, else their own range, with a
@@ -234,7 +223,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_classes": [Interval(Integral, 2, None, closed="left")],
-        "aggregation": [StrOptions(set(AGGREGATIONS))],
+        "aggregation": [StrOptions({"upper", "mean"})],
         "score_range": [StrOptions({"auto"}), tuple, list],
         "target": [StrOptions({"hard", "soft"})],
         "branches": [tuple, list, Mapping, StrOptions({"auto"}), None],
@@ -374,11 +363,6 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
             max_epochs = max(_LEAST_EPOCHS, math.ceil(least_steps / n_batches))
         if held_out is not None:
             callbacks += stop_at_best(*held_out, fitted["class_values_"])
-        if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
-            context = self._init_callback_context(max_subtasks=max_epochs)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            task = {"X": X, "y": y, "reconstruction_attributes": fitted}
-            callbacks.append(("epoch_tasks", EpochTasks(self, context, **task)))
         linear_path = None
         if self.linear_weight > 0:
             linear_path = LinearPath(fitted["_ridge"], classes.thresholds[:-1])
@@ -411,10 +395,6 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
         target = classes.targets(y, sample_weight, soft=self.target == "soft")
         train(net, X, target, weights_before)
         self.__dict__.update(fitted, history_=net.history)
-        if hasattr(self, "_callback_fit_ctx"):
-            self._callback_fit_ctx.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=fitted
-            )
         return self
 
     def predict(
@@ -638,7 +618,7 @@ class BalancedQuantileClassifierRegressor(CallbackSupportMixin, RegressorMixin, 
             "score_range_": score_range,
             "thresholds_": classes.thresholds,
             "class_counts_": classes.counts,
-            "class_values_": classes.values(y, sample_weight, self.aggregation, score_range[0]),
+            "class_values_": classes.values(y, sample_weight, self.aggregation),
             "n_classes_": len(classes.thresholds),
             "input_dropout_": float(input_dropout),
             "_distributions": ClassDistributions.of(

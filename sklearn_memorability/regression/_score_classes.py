@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-AGGREGATIONS = ("upper", "mean", "median", "midpoint")
-
 # How wide a soft target is, in standard deviations of the training scores.
 SOFT_WIDTH = 0.5
 
@@ -90,22 +88,12 @@ class ScoreClasses:
         below = np.hstack([np.zeros((len(y), 1)), below, np.ones((len(y), 1))])
         return (weight[:, None] * np.diff(below, axis=1)).astype(np.float32)
 
-    def values(
-        self, y: np.ndarray, sample_weight: np.ndarray, aggregation: str, bottom: float
-    ) -> np.ndarray:
+    def values(self, y: np.ndarray, sample_weight: np.ndarray, aggregation: str) -> np.ndarray:
         """Return the score that stands for each class; a single class stands for its mean."""
         if aggregation == "mean" or len(self.thresholds) == 1:
             total = np.bincount(self.labels, weights=sample_weight)
             return np.bincount(self.labels, weights=sample_weight * y) / total
-        if aggregation == "upper":
-            return self.thresholds.copy()
-        if aggregation == "midpoint":
-            return (np.append(bottom, self.thresholds[:-1]) + self.thresholds) / 2
-        medians = [
-            np.quantile(y[mine], 0.5, method="inverted_cdf", weights=sample_weight[mine])
-            for mine in self.members
-        ]
-        return np.array(medians)
+        return self.thresholds.copy()
 
 
 @dataclass(frozen=True)

@@ -107,9 +107,9 @@ def many(folder):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_keeps_the_rows_that_are_done(model_file, folder, many):
-    command = [*PROGRAM, "predict", "-", "-0", "-m", model_file, "--no-classes"]
+    command = [*PROGRAM, "predict", "-", "-m", model_file, "--no-classes"]
     with subprocess.Popen(command, **PIPES) as process:
-        process.stdin.write("\0".join(many).encode())
+        process.stdin.write("\n".join(many).encode())
         process.stdin.close()
         first = [process.stdout.readline() for _ in range(2)]
         process.send_signal(signal.SIGINT)

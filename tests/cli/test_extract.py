@@ -58,7 +58,8 @@ def test_a_npy_file_has_the_images_names_beside_it(run, folder, expected):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["-o", "features.txt"], "must end in .npz or .csv or .parquet or .npy"),
+        ([], "Missing option '--output'"),
+        (["-o", "features.txt"], "must end in .npz or .csv or .npy"),
         (["-o", "none/features.npy"], "there is no folder 'none'"),
         (["-o", "f.npz", "--backbone", "resnet51"], "did you mean"),
     ],

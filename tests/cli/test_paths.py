@@ -40,7 +40,6 @@ def test_a_pattern_that_no_shell_expanded_is_expanded(names):
 def test_a_dash_takes_paths_from_stdin(names):
     listed = ["a.jpg", "sub/c.jpg", "b.PNG", "ä b.jpg"]
     assert names("a.jpg", "-", stdin="sub\r\n\nb.PNG\nä b.jpg".encode()) == listed
-    assert names("-", "-0", stdin=b"a.jpg\0two\nlines.jpg\0") == ["a.jpg", "two\nlines.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import shutil
 import sys
 
 import numpy as np
-import polars
 import pytest
 from scipy.stats import spearmanr
 
@@ -87,7 +86,7 @@ def test_json_is_one_document_and_the_embedded_model_the_default(run, bad):
     assert failed["score"] is None
 
 
-def test_files_hold_what_stdout_would(run, model_file, folder, bad, monkeypatch):
+def test_files_hold_what_stdout_would(run, model_file, folder, bad):
     on_stdout = run("predict", "china.jpg", bad, "-m", model_file)
     for name in ("scores.csv", "scores.json"):
         done = run("predict", "china.jpg", bad, "-m", model_file, "-o", name)
@@ -96,18 +95,6 @@ def test_files_hold_what_stdout_would(run, model_file, folder, bad, monkeypatch)
     assert (folder / "scores.csv").read_text(encoding="utf-8") == on_stdout.out
     records = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     assert [str(row["score"] or "") for row in records] == [r["score"] for r in on_stdout.rows]
-    done = run("predict", "china.jpg", bad, "-m", model_file, "-o", "scores.parquet")
-    assert done.code == 1
-    columns = polars.read_parquet(folder / "scores.parquet").to_dict(as_series=False)
-    assert list(columns) == COLUMNS
-    assert columns["image"] == ["china.jpg", "bad.jpg"]
-    assert isinstance(columns["score"][0], float)
-    assert columns["score"][1] is None
-    with monkeypatch.context() as context:
-        context.setitem(sys.modules, "pyarrow", None)
-        done = run("predict", "china.jpg", "-m", "no model is needed", "-o", "new.parquet")
-    assert done.code == 2
-    assert "pip install pyarrow" in done.err
     # A file is overwritten only by force.
     (folder / "scores.csv").write_text("years of work")
     arguments = ["predict", "china.jpg", "-m", model_file, "-o", "scores.csv"]

@@ -264,33 +264,6 @@ def test_all_candidates_get_the_same_splits(data):
     assert_same_results(again.fit(*data).cv_results_, fixed.fit(*data).cv_results_)
 
 
-def test_callbacks_see_each_batch_and_fit(data):
-    pytest.importorskip("sklearn.callback")
-
-    class Recorder:
-        def __init__(self):
-            self.begun, self.ended = [], []
-
-        def setup(self, estimator, context):
-            pass
-
-        teardown = setup
-
-        def on_fit_task_begin(self, estimator, context):
-            self.begun.append(context.task_name)
-
-        def on_fit_task_end(self, estimator, context):
-            self.ended.append(context.task_name)
-
-    recorder = Recorder()
-    search = BayesSearchCV(Ridge(), ALPHA, n_iter=5, batch_size=2, cv=3, random_state=0)
-    search.set_callbacks(recorder).fit(*data)
-    assert recorder.begun.count("batch") == recorder.ended.count("batch") == 3
-    assert recorder.begun.count("candidate-split-evaluation") == 15
-    assert recorder.ended.count("search") == recorder.ended.count("fit") == 1
-    assert "refit-with-best-params" in recorder.ended
-
-
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -64,7 +64,7 @@ def test_equal_scores_share_a_right_closed_class_and_fewer_classes_are_warned_of
     assert model.class_counts_.tolist() == counts
 
 
-@pytest.mark.parametrize("aggregation", ["upper", "mean", "median", "midpoint"])
+@pytest.mark.parametrize("aggregation", ["upper", "mean"])
 def test_one_distinct_score_is_predicted_always(scores, aggregation):
     settings = {"aggregation": aggregation, "linear_weight": 0.5, "max_epochs": 1}
     with pytest.warns(UserWarning, match="balanced class"):
@@ -74,12 +74,7 @@ def test_one_distinct_score_is_predicted_always(scores, aggregation):
 
 @pytest.mark.parametrize(
     ("aggregation", "expected"),
-    [
-        ("upper", [0.4, 1.0]),
-        ("mean", [0.7 / 3, 2.0 / 3]),
-        ("median", [0.2, 0.7]),
-        ("midpoint", [0.2, 0.7]),
-    ],
+    [("upper", [0.4, 1.0]), ("mean", [0.7 / 3, 2.0 / 3])],
 )
 def test_class_values_by_hand_and_whole_weights_are_repeated_rows(aggregation, expected):
     settings = {"n_classes": 2, "aggregation": aggregation}
