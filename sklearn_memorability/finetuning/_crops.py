@@ -42,8 +42,12 @@ def keep_small(images: list[Any], rows: np.ndarray, size: int, verbose: int) -> 
             shapes.append(image.shape)
     finally:
         pool.shutdown(cancel_futures=True)
-    file.flush()
-    memory = np.memmap(file, mode="r") if is_large else np.frombuffer(file.getbuffer(), np.uint8)
+    if is_large:
+        file.flush()
+        memory: np.ndarray = np.memmap(file, mode="r")
+        file.close()  # the mapping keeps what it needs
+    else:
+        memory = np.frombuffer(file.getbuffer(), np.uint8)
     ends = np.cumsum([np.prod(shape) for shape in shapes])
     kept = np.empty(len(rows), dtype=object)
     for i, (pixels, shape) in enumerate(zip(np.split(memory, ends[:-1]), shapes, strict=True)):

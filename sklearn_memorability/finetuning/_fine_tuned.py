@@ -207,6 +207,7 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
     features_: ImageFeatures
     head_: BalancedQuantileClassifierRegressor
     net_: NeuralNet
+    _source: list[Any]
 
     def __init__(
         self,
@@ -296,7 +297,7 @@ class FineTunedRegressor(RegressorMixin, BaseEstimator):
         seeds = draw_seeds(check_random_state(self.random_state), 3)
         callbacks = list(copy.deepcopy(self.net_callbacks or []))
         backbone = get_backbone(self.backbone)
-        source = [self.backbone, backbone.layer(self.layer), self.preprocessing]
+        source: list[Any] = [self.backbone, backbone.layer(self.layer), self.preprocessing]
         if not goes_on:
             network = backbone.load(source[1], self.weights)
         elif source == self._source:

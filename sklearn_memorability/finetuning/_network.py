@@ -29,8 +29,8 @@ class Colours(nn.Module):
         super().__init__()
         images = [Image.new("RGB", (256, 256), colour) for colour in _PLAIN]
         inputs = torch.stack([preprocess.normalize(preprocess.view(i)[None])[0] for i in images])
-        self.size: tuple[int, int] = tuple(inputs.shape[-2:])
-        black, *colours, grey = inputs[:, :, self.size[0] // 2, self.size[1] // 2].double()
+        height, width = self.size = inputs.shape[2], inputs.shape[3]
+        black, *colours, grey = inputs[:, :, height // 2, width // 2].double()
         matrix = (torch.stack(colours, dim=1) - black[:, None]) / 255
         if not torch.allclose(black + 128 * matrix.sum(dim=1), grey, rtol=1e-2, atol=1e-2):
             raise ValueError(

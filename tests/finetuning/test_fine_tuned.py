@@ -4,11 +4,11 @@ import copy
 import io
 import pickle
 import random
-import warnings
 from typing import ClassVar
 
 import joblib
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import timm
@@ -25,7 +25,7 @@ from torchvision import transforms
 
 from sklearn_memorability.finetuning import FineTunedRegressor
 from sklearn_memorability.images import ImageReadError
-from sklearn_memorability.inspection import class_proba, gradient_map, occlusion_map, quantiles
+from sklearn_memorability.inspection import class_proba, gradient_map, occlusion_map
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.persistence import export_onnx, load, onnx_input, read_facts, save
 
@@ -37,6 +37,12 @@ class Own(nn.Sequential):
         first, second = nn.Conv2d(3, 12, 5, stride=2), nn.Conv2d(12, 16, 3, stride=2)
         pooled = nn.AdaptiveAvgPool2d(1)
         super().__init__(first, nn.BatchNorm2d(12), nn.ReLU(), second, nn.ReLU(), pooled)
+        self.interrupted = False
+
+    def forward(self, x):
+        if self.interrupted and torch.is_grad_enabled():
+            raise KeyboardInterrupt
+        return super().forward(x)
 
 
 PREPROCESSING = transforms.Compose(
@@ -91,28 +97,15 @@ class Record(Callback):
             self.kept["steps"].append([w.detach().clone() for w in net.module_.parameters()])
 
 
-class Interrupt(Callback):
-    """Lets the network raise what the keyboard would."""
-
-    def on_train_begin(self, net, **kwargs):
-        def interrupt(*_):
-            raise KeyboardInterrupt
-
-        net.module_.register_forward_hook(interrupt)
-
-
 def test_it_learns_what_a_frozen_network_does_not_know(data):
     images, y = data
     model = _own(n_classes=8, max_epochs=12, lr=1e-2, backbone_lr=1e-2, dropout=0.0)
     model.fit(images[:40], y[:40])
-    predicted, std = model.predict(images[40:], return_std=True)
-    assert spearman_score(y[40:], predicted) > 0.8
+    assert spearman_score(y[40:], model.predict(images[40:])) > 0.8
     low, high = model.predict_quantiles(images[40:], (0.05, 0.95)).T
     assert np.mean((low <= y[40:]) & (y[40:] <= high)) > 0.75
-    assert (std > 0).all()
     assert model.predict_class_proba(images[:3]).shape == (3, model.n_classes_)
     assert model.transform(images[:3]).shape == (3, 16)
-    assert model.history_[-1, "train_loss"] < model.history_[0, "train_loss"]
     recalibrated = copy.deepcopy(model).recalibrate(images, 0.4 + y / 5).predict(images)
     assert abs(recalibrated.mean() - (0.4 + y / 5).mean()) < 0.01
 
@@ -125,20 +118,16 @@ def test_the_same_seed_gives_the_same_and_global_state_is_left_alone(data, fitte
 
     images, y = data
     before, own = state(), _own()
-    params = own.get_params()
-    weights = copy.deepcopy(own.backbone.state_dict())
+    params, weights = own.get_params(), copy.deepcopy(own.backbone.state_dict())
     assert own.fit(images, y) is own
     assert state() == before
     assert own.get_params() == params
     torch.testing.assert_close(own.backbone.state_dict(), weights, rtol=0, atol=0)
     expected = fitted.predict(images)
     assert np.array_equal(own.predict(images), expected)
-    assert not np.array_equal(
-        own.set_params(random_state=1).fit(images, y).predict(images), expected
-    )
-    refitted = own.set_params(random_state=0).fit(images, y)
-    assert np.array_equal(refitted.predict(images), expected)
-    assert np.array_equal(clone(own).fit(images, y).predict(images), expected)
+    own.set_params(random_state=1).fit(images, y)
+    assert not np.array_equal(own.predict(images), expected)
+    own.set_params(random_state=0)
     frame = pd.DataFrame({"image": [Image.fromarray(image) for image in images]})
     assert np.array_equal(own.fit(frame, list(y)).predict(frame), expected)
 
@@ -165,14 +154,11 @@ def test_files_are_read_and_a_bad_one_is_named_unless_its_weight_is_zero(data, t
     [
         ({"crop": 0.0}, {}, "'crop' parameter"),
         ({"backbone": "no_such"}, {}, "'no_such' is not known"),
-        ({"layer": "fc9"}, {}, "layer='fc9' is not a layer"),
         ({"preprocessing": None}, {}, "preprocessing= must say"),
         ({"score_range": (0, 0.5)}, {}, "outside score_range"),
         ({"preprocessing": lambda image: PREPROCESSING(image) ** 2}, {}, "scale and shift"),
         ({}, {"y": [0.1, 0.2]}, "inconsistent numbers of samples"),
-        ({}, {"y": None}, "requires y"),
         ({}, {"sample_weight": np.zeros(60)}, "zero"),
-        ({}, {"X": []}, "minimum of 1 sample"),
     ],
 )
 def test_what_can_not_be_fitted_says_why_and_leaves_what_was(data, fitted, params, fit, message):
@@ -184,18 +170,18 @@ def test_what_can_not_be_fitted_says_why_and_leaves_what_was(data, fitted, param
         clone(model).predict(data[0])
 
 
-def test_one_constant_score_is_predicted(data):
-    with pytest.warns(UserWarning, match="distinct"):
-        model = _own(max_epochs=1).fit(data[0][:8], np.full(8, 0.7))
-    assert np.allclose(model.predict(data[0][:2]), 0.7)
-
-
-def test_an_interrupted_fit_leaves_it_unfitted(data, fitted):
-    model = copy.deepcopy(fitted).set_params(net_callbacks=[Interrupt()])
+def test_an_interrupted_fit_leaves_it_unfitted_and_one_score_is_predicted(data, fitted):
+    images, y = data
+    model = copy.deepcopy(fitted)
+    model.backbone.interrupted = True
     with pytest.raises(KeyboardInterrupt):
-        model.fit(*data)
+        model.fit(images, y)
     with pytest.raises(NotFittedError):
-        model.predict(data[0])
+        model.predict(images)
+    model.backbone.interrupted = False
+    with pytest.warns(UserWarning, match="distinct"):
+        model.fit(images[:8], np.full(8, 0.7))
+    assert np.allclose(model.predict(images[:2]), 0.7)
 
 
 def test_the_first_layers_stay_and_so_do_the_statistics_of_batch_norm(data):
@@ -261,7 +247,6 @@ def _of_family(name, tiny_clip, tmp_path):
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "timm", "clip"])
 def test_networks_by_name_are_saved_inspected_and_exported(name, data, tiny_clip, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
     images, y = data[0][:12], data[1][:12]
     model = _of_family(name, tiny_clip, tmp_path)
     model.set_params(n_classes=3, max_epochs=1, random_state=0, device="cpu", precision="float32")
@@ -277,15 +262,12 @@ def test_networks_by_name_are_saved_inspected_and_exported(name, data, tiny_clip
     assert np.array_equal(load(tmp_path / "other.skops").predict(images), other.predict(images))
     assert loaded.weights is None
     assert read_facts(tmp_path / "model.skops")["n_samples"] == 12
-    n_bytes = 4 * sum(w.numel() for w in model.net_.module_.state_dict().values())
-    assert (tmp_path / "model.skops").stat().st_size < 1.1 * n_bytes + 100_000
+    n_weights = sum(w.numel() for w in model.net_.module_.parameters())
+    assert (tmp_path / "model.skops").stat().st_size < 4.4 * n_weights + 100_000  # no optimiser
     np.testing.assert_array_equal(class_proba(loaded, images), model.predict_class_proba(images))
-    np.testing.assert_array_equal(quantiles(loaded, images), model.predict_quantiles(images))
     assert gradient_map(loaded, images[0], n_steps=1).score == pytest.approx(expected[0], abs=1e-5)
     assert occlusion_map(loaded, images[0], window=32).score == pytest.approx(expected[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's exporter
-        export_onnx(loaded, tmp_path / "model.onnx")
+    export_onnx(loaded, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (score,) = session.run(["score"], {"pixels": onnx_input(loaded, images)})
     np.testing.assert_allclose(score, expected, atol=1e-4)

@@ -11,7 +11,6 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.fixes import parse_version
@@ -19,7 +18,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 
 from sklearn_memorability.datasets import load_things_concepts
-from sklearn_memorability.metrics import spearman_score, spearman_scorer
+from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 TWO_BRANCHES = {"cnn": slice(0, 1), "ic": slice(1, None)}
