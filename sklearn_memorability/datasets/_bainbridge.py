@@ -89,7 +89,8 @@ def _read_counts(path: Path) -> dict[str, np.ndarray]:
     columns: dict[str, list[Any]] = {}
     for name, value in read_matlab(path).items():
         fields = getattr(getattr(value, "dtype", None), "names", None)
-        for field, part in {f: value[f] for f in fields}.items() if fields else [(name, value)]:
+        parts = {field: value[field] for field in fields} if fields else {name: value}
+        for field, part in parts.items():
             array = np.asarray(part)
             # The one element of a structure holds its matrix as an object.
             matrix = array.item() if array.dtype == object and array.ndim == 0 else array

@@ -83,9 +83,8 @@ class RequestedSet:
         rule = self.rule
         if len(images) != self.n_images:
             rule += f" {len(images):,} images are here; the paper has {self.n_images:,}."
-        rule = rule.strip()
         facts = {"target_name": self.target_name, "score_range": self.score_range} | more
-        return image_set(images, target, DESCR=description(self.name), rule=rule, **facts)
+        return image_set(images, target, DESCR=description(self.name), rule=rule.strip(), **facts)
 
 
 _ROWS = (

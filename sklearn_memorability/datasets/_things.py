@@ -210,12 +210,12 @@ def fetch_things(
     >>> from sklearn_memorability.datasets import fetch_things
     >>> things = fetch_things(password="...")  # doctest: +SKIP
     """
-    options = (data_home, download_if_missing, n_retries, delay)
-    folder = fetch_files("things", [_SCORES], *options)
+    settings = (data_home, download_if_missing, n_retries, delay)
+    folder = fetch_files("things", [_SCORES], *settings)
     # Before gigabytes are downloaded, not after.
     if password is None and download_if_missing and not (folder / _IMAGES.kept_as).exists():
         raise ValueError(f"The photographs need password=. {_WAY_OUT}")
-    folder = fetch_files("things", [replace(_IMAGES, password=password)], *options)
+    folder = fetch_files("things", [replace(_IMAGES, password=password)], *settings)
     return load_things(folder, **options)
 
 

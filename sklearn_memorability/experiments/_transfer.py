@@ -182,8 +182,7 @@ def _transfer(
     if n_resamples:
         notes.append("Interval: 95%, bootstrap over the images of each set.")
     shown = {name: heading for name, heading in _SHOWN.items() if name not in left_out}
-    title = f"Table {number}: {what}"
-    table = ResultTable(title, entries, shown, notes, facts, predictions)
+    table = ResultTable(f"Table {number}: {what}", entries, shown, notes, facts, predictions)
     if folder is not None:
         table.to_csv(Path(folder, f"table{number}.csv"))
         table.to_markdown(Path(folder, f"table{number}.md"))

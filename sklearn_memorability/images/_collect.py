@@ -43,16 +43,16 @@ def list_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> li
         ``.png``, ``.tif``, ...; with the extra ``heif``, ``.heic``), sorted. Hidden files
         and folders are left out.
 
+    Raises
+    ------
+    NotADirectoryError
+        If there is no such folder.
+
     Warns
     -----
     UserWarning
         Of images of other formats, such as ``.svg`` and cameras' raw files: how many were
         passed over, by their endings.
-
-    Raises
-    ------
-    NotADirectoryError
-        If there is no such folder.
 
     Examples
     --------
