@@ -242,10 +242,11 @@ def write(pool: pd.DataFrame, svr: Pipeline, out: pd.DataFrame, work: Path, data
         branches=(N_STAGES, 1280, 1280),
         branch_sizes=(128,),
         hidden_layer_sizes=(64,),
-        dropout=0.0,
+        dropout=0.2,
         lr=3e-4,
         batch_size=64,
-        max_epochs=5,
+        max_epochs=6,
+        n_members=2,
         random_state=0,
     )
     taught = np.repeat(scale.transform(X[is_taught]), len(LEVELS), axis=0)

@@ -88,7 +88,8 @@ def _ready() -> list[dict[str, Any]]:
 
     facts = read_facts("embedded")
     own = {key: facts.get(key) for key in ("terms", "trained_on", "citation", "scale")}
-    network = BACKBONES["memorability"].load.weights.path("memorability")
+    load: Any = BACKBONES["memorability"].load
+    network = load.weights.path("memorability")
     size = _size(EMBEDDED_FILE.stat().st_size + network.stat().st_size)
     weights = "here" if find_spec("efficientnet_lite_pytorch") else _install("embedded")
     embedded = {"name": "embedded", "size": size, "weights": weights, **own}

@@ -113,7 +113,9 @@ class StateDictLoader:
         fill(network, state, self.name, path)
         return network.eval().float().requires_grad_(False)
 
-    def read(self, path: Path) -> dict[str, torch.Tensor]:
+    def read(
+        self, path: str | os.PathLike[str] | dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
         """Return all weights in a file, by today's names."""
         state = read_state_dict(path)
         if self.rename is not None:
@@ -236,14 +238,14 @@ class _Memorability(nn.Module):
 
     def __init__(self, layer: str) -> None:
         super().__init__()
-        whole = _efficientnet_lite0(layer)
+        whole: Any = _efficientnet_lite0(layer)
         first = whole._blocks[:_SHARED_BLOCKS]
         self.shared = nn.Sequential(whole._conv_stem, whole._bn0, whole._swish, *first)
         self.frozen = self._later_half(whole)
         self.tuned = self._later_half(_efficientnet_lite0(layer))
 
     @staticmethod
-    def _later_half(whole: nn.Module) -> nn.Sequential:
+    def _later_half(whole: Any) -> nn.Sequential:
         blocks = whole._blocks[_SHARED_BLOCKS:]
         pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         return nn.Sequential(*blocks, whole._conv_head, whole._bn1, whole._swish, pool)
@@ -257,7 +259,9 @@ class _Memorability(nn.Module):
 class _MemorabilityLoader(StateDictLoader):
     """Fills the tuned half from a file and all else from the pretrained network's."""
 
-    def read(self, path: Path) -> dict[str, torch.Tensor]:
+    def read(
+        self, path: str | os.PathLike[str] | dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
         """Return the weights of both files, by their places in the network."""
         pretrained: Any = BACKBONES["efficientnet_lite0"].load
         state = pretrained.read(pretrained.weights.path(pretrained.name))

@@ -1,5 +1,6 @@
 """Which candidate comes next, and the file that keeps what candidates came to: by Optuna."""
 
+import json
 import math
 import os
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._fingerprint import fingerprint
 from sklearn_memorability.model_selection._space import Candidate, SearchSpace
 
 _ATTEMPTS = 10  # to get a candidate from Optuna that is new
@@ -136,6 +138,8 @@ class KeptTrials:
             self._outcomes = {}
             for trial in self._study.get_trials(deepcopy=False):
                 known = trial.user_attrs
+                if known["check"] != _check_sum(known["candidate"], known["folds"]):
+                    raise ValueError("a trial is not what was written")
                 self._outcomes[tuple(known["candidate"])] = known["folds"]
         except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
             raise ValueError(
@@ -159,6 +163,7 @@ class KeptTrials:
                 "candidate": _plain(candidate.key),
                 "params": {name: repr(value) for name, value in candidate.params.items()},
                 "folds": _plain(outcome),
+                "check": _check_sum(_plain(candidate.key), _plain(outcome)),
             },
         )
         try:
@@ -172,6 +177,11 @@ class KeptTrials:
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def _check_sum(key: Any, folds: Any) -> str:
+    """Return what tells a trial from one that was damaged in the file."""
+    return fingerprint(json.dumps([key, folds], sort_keys=True))
 
 
 def import_optuna() -> ModuleType:

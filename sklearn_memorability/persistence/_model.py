@@ -148,8 +148,8 @@ def save(
         # Foreign objects may raise anything when they are asked for their state.
         raise ValueError(f"The {type(model).__name__} can't be saved: {error}") from error
     about = {
-        **(facts or {}),
         **known,
+        **(facts or {}),
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -121,7 +121,7 @@ def test_hits_and_misses_become_scores(run, arguments, own_set, tmp_path):
     done = run(*arguments, "-m", "svr", "--cv", "0")
     assert (done.code, "--hits and --misses" in done.err) == (2, True)
     assert "go together" in run(*arguments, "--hits", "Hits").err
-    counts = ["--hits", "Hits", "--misses", "misses", "-m", "svr", "--cv", "0"]
+    counts = ["--hits", "Hits", "--misses", "misses", "-m", "svr", "--cv", "0", *LITE]
     assert run(*arguments, *counts).code == 0
     images = [own_set / "images" / name for name in names[4:]]
     expected = svr_regressor(ImageFeatures(cache=own_set / "features.sqlite"))
