@@ -187,7 +187,8 @@ def evaluate(
         }
         emit(as_json(document))
     else:
-        drawn = "images" if groups is None else f"groups of {group_column!r}"
+        by = "equal images" if group_column is None else f"groups of {group_column!r}"
+        drawn = "images" if groups is None else by
         failed = f"  ({len(failures)} failed)" if failures else ""
         reach = ""
         if ceiling is not None:
