@@ -129,12 +129,14 @@ def camera_sized(megapixels: float, sources: list[str], repeats: int) -> list[Fi
             times["DataLoader, torchvision's decoding"] = seconds(loop)
             for name, value in times.items():
                 found.setdefault(name, []).append(value)
+        model = load("embedded")
+        unreduced = ImageFeatures("memorability", layer="stages", preprocessing=whole).fit(paths)
+        scores = model.predict(paths), model[1:].predict(unreduced.transform(paths))
+    rank = spearman_score(*scores)
     for name, values in found.items():
         print(f"{name:36} {1e3 * np.median(values) / len(paths):7.1f} ms a picture")
     norms = [np.linalg.norm(features, axis=1) for features in rows.values()]
     cosine = float(((rows["reduced"] * rows["full"]).sum(axis=1) / norms[0] / norms[1]).min())
-    head = load("embedded")[1:]
-    rank = spearman_score(*(head.predict(features) for features in rows.values()))
     print(f"cosine at least {cosine:.4f}; Spearman of the predictions {rank:.4f}")
     title = f"{megapixels:g} megapixels, {len(paths)} pictures"
     mine = found.pop("reduced")
