@@ -212,6 +212,7 @@ def _header(path: Path) -> tuple[Any, str]:
         with Image.open(path) as image:
             return tuple(sorted(image.size)), str(image.format)
     except Exception:
+        # An image that can't be read is told of when it is used, not here.
         return None, ""
 
 
