@@ -57,6 +57,12 @@ def lamem_splits():
 
 
 @pytest.fixture(scope="session")
+def lnsim():
+    """The folder with LNSIM's development images, scores and halves."""
+    return _needs("lnsim")
+
+
+@pytest.fixture(scope="session")
 def published():
     """The folder with files of published models."""
     return _needs("published")

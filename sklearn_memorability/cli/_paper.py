@@ -16,19 +16,15 @@ _LOADERS: dict[str, tuple[str, str | None]] = {
     "isola": ("load_isola", "fetch_isola"),
     "bylinskii": ("load_figrim", "fetch_figrim"),
     "dubey": ("load_dubey", None),
-    "cohendet": ("load_cohendet", None),
-    "libkuman": ("load_libkuman", None),
+    "cohendet": ("load_iaps", None),
+    "libkuman": ("load_iaps", None),
     "bainbridge": ("load_bainbridge", None),
     "borkin": ("load_massvis", None),
+    "lnsim": ("load_lnsim", "fetch_lnsim"),
     "memcat": ("load_memcat", "fetch_memcat"),
     "things": ("load_things", "fetch_things"),
-    "mediaeval": ("load_mediaeval", None),
-    "flickr": ("load_flickr", None),
-    "gygli1": ("load_gygli", None),
-    "gygli2": ("load_gygli", None),
-    "gygli3": ("load_gygli", None),
 }
-_TABLE_2, _TABLE_3 = list(_LOADERS)[:9], list(_LOADERS)[9:]
+_TABLE_2, _TABLE_3 = list(_LOADERS), ["mediaeval", "flickr", "gygli1", "gygli2", "gygli3"]
 _DOWNLOAD = "download"
 
 
@@ -219,15 +215,15 @@ def _load_set(text: str, names: list[str]) -> tuple[str, Any]:
     name, has_folder, folder = text.partition("=")
     if name not in names:
         raise typer.BadParameter(f"{text}: expected one of {', '.join(names)}.", param_hint="--set")
-    load, fetch = _LOADERS[name]
+    load, fetch = _LOADERS.get(name, ("load_interestingness", None))
     if not has_folder and fetch is None:
         raise typer.BadParameter(
             f"{name} can't be downloaded; say where it is: {name}=FOLDER.", param_hint="--set"
         )
-    number = [int(name[-1])] if load == "load_gygli" else []
+    which = [name] if load in ("load_iaps", "load_interestingness") else []
     try:
         if has_folder:
-            return name, getattr(datasets, load)(folder, *number)
+            return name, getattr(datasets, load)(*which, folder)
         return name, getattr(datasets, str(fetch))()
     except OSError as error:
         # The table says so, and the other sets get their rows.

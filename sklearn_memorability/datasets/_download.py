@@ -1,15 +1,19 @@
 """Files of published sets: downloaded once, checked, unpacked, kept in one folder a set."""
 
 import gzip
+import hashlib
+import io
 import os
 import re
 import shutil
+import struct
 import tarfile
 import time
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +32,9 @@ _CHUNK = 1 << 16  # bytes that a broken connection loses at most
 class RemoteFile:
     """A file of a set: name, address, hash as pooch writes it; an archive may have a password.
 
-    ``osf:<node>`` is the file of this name in a project of the Open Science Framework.
+    ``osf:<node>`` is the file of this name in a project of the Open Science Framework. A hash
+    ``git:<id>`` is the one by which Git knows the content. A zip file in parts is
+    ``name.z01``, ... and then ``name.zip``.
     """
 
     name: str
@@ -39,7 +45,7 @@ class RemoteFile:
     @property
     def kept_as(self) -> str:
         """The file's name, or that of the folder to which an archive is unpacked."""
-        return re.sub(r"\.(zip|tar\.gz)$", "", self.name)
+        return re.sub(r"\.(zip|z\d\d|tar\.gz)$", "", self.name)
 
 
 def fetch_files(
@@ -75,9 +81,10 @@ def fetch_files(
                 continue
             if not path.exists():
                 _download(path, file, n_retries, delay)
-            if path != kept:
+            if path.suffix in (".zip", ".gz"):
                 unpack(path, kept, file.password)
-                path.unlink()
+                for part in _parts(path):
+                    part.unlink()
     return folder
 
 
@@ -94,7 +101,9 @@ def _download(path: Path, file: RemoteFile, n_retries: int, delay: float) -> Non
     try:
         if url.startswith("osf:"):
             url, known_hash = _find_on_osf(url.removeprefix("osf:"), file.name, n_retries, delay)
-        downloader = _ResumingDownloader(path, n_retries, delay)
+        git_id = (known_hash or "").partition("git:")[2]
+        downloader = _ResumingDownloader(path, n_retries, delay, git_id)
+        known_hash = None if git_id else known_hash
         pooch.retrieve(url, known_hash, fname=path.name, path=path.parent, downloader=downloader)
     except requests.RequestException as error:
         raise OSError(
@@ -109,10 +118,10 @@ class _ResumingDownloader:
     It goes on if the server gives ranges and says, by ETag or date, that the file is the same.
     """
 
-    def __init__(self, path: Path, n_retries: int, delay: float) -> None:
+    def __init__(self, path: Path, n_retries: int, delay: float, git_id: str) -> None:
         self.part = path.with_name(f"{path.name}.part")
         self.version = path.with_name(f"{path.name}.part.version")
-        self.n_retries, self.delay = n_retries, delay
+        self.n_retries, self.delay, self.git_id = n_retries, delay, git_id
 
     def __call__(self, url: str, output_file: str, pooch: Any = None) -> None:
         failures, furthest = 0, self._size()
@@ -126,6 +135,9 @@ class _ResumingDownloader:
                 time.sleep(min(self.delay * 2 ** (failures - 1), 60))
         os.replace(self.part, output_file)
         self.version.unlink(missing_ok=True)
+        if self.git_id and (found := _git_id(Path(output_file))) != self.git_id:
+            # pooch removes it.
+            raise ValueError(f"{url} has the Git hash {found}; expected git:{self.git_id}.")
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -180,6 +192,12 @@ class _ResumingDownloader:
         return None
 
 
+def _git_id(path: Path) -> str:
+    """Return the hash by which Git knows a file's content."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324
+
+
 def _version(response: Any) -> str:
     """Return what tells this version of a file from others, for If-Range."""
     tag = response.headers.get("ETag", "")
@@ -224,7 +242,10 @@ def _find_on_osf(node: str, name: str, n_retries: int, delay: float) -> tuple[st
 
 
 def unpack(archive: Path, folder: Path, password: str | None = None) -> None:
-    """Unpack a ``.zip`` or ``.tar.gz`` into a new folder, which is whole or not there."""
+    """Unpack a ``.zip`` or ``.tar.gz`` into a new folder, which is whole or not there.
+
+    Earlier parts of a split ``.zip``, ``.z01`` and on, lie beside it.
+    """
     draft = folder.with_name(f"{folder.name}.unpacking")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
@@ -252,9 +273,30 @@ def unpack(archive: Path, folder: Path, password: str | None = None) -> None:
 def _unzip(archive: Path, folder: Path, password: str | None) -> None:
     """Unpack a zip file; zipfile makes plain files and folders inside ``folder`` of all members."""
     pwd = None if password is None else password.encode()
-    with zipfile.ZipFile(archive) as file:
+    parts = _parts(archive)
+    with zipfile.ZipFile(archive if len(parts) == 1 else _joined(parts)) as file:
         for member in tqdm(file.infolist(), f"Unpacking {archive.name}", disable=None):
             file.extract(member, folder, pwd)
+
+
+def _parts(archive: Path) -> list[Path]:
+    """Return all parts of a zip file, of which ``archive`` is the last."""
+    return [*sorted(archive.parent.glob(f"{archive.stem}.z[0-9][0-9]")), archive]
+
+
+def _joined(parts: list[Path]) -> io.BytesIO:
+    """Return a zip file in parts as one, in which places no longer count from a part's start."""
+    starts = [0, *accumulate(part.stat().st_size for part in parts)]
+    data = bytearray().join(part.read_bytes() for part in parts)
+    end = data.rfind(b"PK\5\6")
+    n_members, size = struct.unpack_from("<HL", data, end + 10)
+    at = end - size
+    struct.pack_into("<4H2L", data, end + 4, 0, 0, n_members, n_members, size, at)
+    for _ in range(n_members):
+        number, kind, mode, place = struct.unpack_from("<2H2L", data, at + 34)
+        struct.pack_into("<2H2L", data, at + 34, 0, kind, mode, starts[number] + place)
+        at += 46 + sum(struct.unpack_from("<3H", data, at + 28))
+    return io.BytesIO(data)
 
 
 def _untar(archive: Path, folder: Path) -> None:

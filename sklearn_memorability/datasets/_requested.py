@@ -1,7 +1,7 @@
 """The sets that are handed out on request, and loaders of those with a plain form."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ class RequestedSet:
         need_columns(path, table, columns, self.way_out)
         return table
 
+    def find(self, root: Path, names: Sequence[str]) -> list[Path]:
+        """Return the images of the folder that the table names."""
+        return find_images(root / "images", names, f"image ({_TABLE})", self.way_out)
+
     def scores(self, values: Sequence[Any], source: str = f"score ({_TABLE})") -> np.ndarray:
         """Return scores, which must lie in the set's range."""
         return read_scores(values, source, self.score_range)
@@ -138,7 +142,7 @@ _ROWS = (
         "MediaEval's interestingness set",
         "accept the licence at https://www.interdigital.com/data_sets/interestingness-dataset "
         "and take the set of 2017",
-        "'devset' and 'testset' as they are unpacked, each with 'annotations' and 'videos'",
+        "what 'devset' (or 'testset') has as it is unpacked, 'annotations' and 'videos'",
         n_images=7396,
         target_name="interestingness",
         rule="Levels are relative to the most interesting frame of the same video, which has 1.",
@@ -241,102 +245,30 @@ def load_dubey(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = F
         of_image[image][name] = score
     refuse(twice, f"Column 'object' ({_TABLE}) names objects more than once")
     return row.image_set(
-        find_images(root / "images", list(of_image), f"image ({_TABLE})", row.way_out),
+        row.find(root, list(of_image)),
         np.array([max(scored.values()) for scored in of_image.values()]),
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
 
 
-def load_cohendet(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
-    """Load the memorability of 150 IAPS images (Cohendet et al. 2016).
-
-    There is no download; the authors of the paper have the scores, and the University of
-    Florida gives the images on request.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The folder with ``images`` and ``scores.csv``: the columns ``image``, an IAPS
-        number such as 1050 or a file name, and ``score``, from 0 to 1.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-
-    Returns
-    -------
-    sklearn.utils.Bunch or tuple
-        With ``images``, ``target``, ``score_range``, ``rule`` and ``DESCR``.
-
-    Raises
-    ------
-    NotADirectoryError, FileNotFoundError
-        If there is no such folder, or the table or images are missing from it.
-    ValueError
-        If a column is missing, an image occurs twice, or a score is no number from 0 to 1.
-
-    Examples
-    --------
-    >>> from sklearn_memorability.datasets import load_cohendet
-    >>> images = load_cohendet("iaps150")  # doctest: +SKIP
-    """
-    return _load("cohendet", folder, _iaps_files, return_X_y=return_X_y, as_frame=as_frame)
-
-
-def load_libkuman(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
-    """Load how memorable people find 703 IAPS images (Libkuman et al. 2007).
-
-    The ratings are in the norms that come with the paper; the University of Florida gives
-    the images on request.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The folder with ``images`` and ``scores.csv``: the columns ``image``, an IAPS
-        number such as 1050 or 2055.1 or a file name, and ``score``, the mean rating of
-        memorability from 1 to 9.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-
-    Returns
-    -------
-    sklearn.utils.Bunch or tuple
-        With ``images``, ``target``, ``score_range``, ``rule`` and ``DESCR``.
-
-    Raises
-    ------
-    NotADirectoryError, FileNotFoundError
-        If there is no such folder, or the table or images are missing from it.
-    ValueError
-        If a column is missing, an image occurs twice, or a score is no number from 1 to 9.
-
-    Examples
-    --------
-    >>> from sklearn_memorability.datasets import load_libkuman
-    >>> images = load_libkuman("iaps703")  # doctest: +SKIP
-    """
-    return _load("libkuman", folder, _iaps_files, return_X_y=return_X_y, as_frame=as_frame)
-
-
-def load_mediaeval(
-    folder: PathLike, *, subset: str = "devset", return_X_y: bool = False, as_frame: bool = False
+def load_iaps(
+    name: str, folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False
 ) -> Any:
-    """Load the interestingness of key frames of film trailers (MediaEval 2017).
+    """Load images of IAPS with their memorability, or with what people think of it.
 
-    To get the set, accept the licence at
-    https://www.interdigital.com/data_sets/interestingness-dataset.
+    The University of Florida gives the images on request.
 
     Parameters
     ----------
+    name : {"cohendet", "libkuman"}
+        "cohendet": the memorability of 150 images from 0 to 1 (Cohendet et al. 2016); the
+        authors of the paper have the scores. "libkuman": mean ratings from 1 to 9 of how
+        memorable people find 703 images (Libkuman et al. 2007), from the norms that come
+        with the paper.
     folder : str or path-like
-        The folder with ``devset`` and ``testset`` as they are unpacked: the lines of
-        ``devset/annotations/devset-image.txt`` are "video,key frame,interesting or
-        not,level,rank", and the key frames lie in ``devset/videos/<video>/images``.
-    subset : {"devset", "testset"}, default="devset"
-        Which part. The paper's 7,396 frames are taken to be the development set of 2017.
+        The folder with ``images`` and ``scores.csv``: the columns ``image``, an IAPS
+        number such as 1050 or 2055.1 or a file name, and ``score``.
     return_X_y : bool, default=False
         Whether to return ``(images, target)`` alone.
     as_frame : bool, default=False
@@ -345,136 +277,119 @@ def load_mediaeval(
     Returns
     -------
     sklearn.utils.Bunch or tuple
-        With ``images``; ``target``, the level of interestingness; ``groups``, the video
-        of each; ``score_range``, ``rule`` and ``DESCR``.
+        With ``images``, ``target``, ``score_range``, ``rule`` and ``DESCR``.
 
     Raises
     ------
     NotADirectoryError, FileNotFoundError
-        If there is no such folder, or annotations or frames are missing from it.
+        If there is no such folder, or the table or images are missing from it.
     ValueError
-        If ``subset`` is unknown, or lines are not as described.
+        If ``name`` is unknown, a column is missing, an image occurs twice, or a score is no
+        number in the set's range.
 
     Examples
     --------
-    >>> from sklearn_memorability.datasets import load_mediaeval
-    >>> frames = load_mediaeval("me17in")  # doctest: +SKIP
+    >>> from sklearn_memorability.datasets import load_iaps
+    >>> images = load_iaps("cohendet", "iaps150")  # doctest: +SKIP
+    """
+    choice("name", name, ["cohendet", "libkuman"])
+    row = REQUESTED[name]
+    root = row.folder(folder)
+    table = row.table(root, ["image", "score"])
+    return row.image_set(
+        row.find(root, _iaps_files(root / "images", table["image"])),
+        row.scores(table["score"]),
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+    )
+
+
+def load_interestingness(
+    name: str, folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False
+) -> Any:
+    """Load one of the sets of interestingness on which the paper tries its model (Table 3).
+
+    None can be downloaded without asking or a key of your own.
+
+    Parameters
+    ----------
+    name : {"mediaeval", "flickr", "gygli1", "gygli2", "gygli3"}
+        "mediaeval": key frames of film trailers (MediaEval 2017;
+        https://www.interdigital.com/data_sets/interestingness-dataset). "flickr": images
+        that you collect from the lists of Flickr's API, as those of the paper are not
+        published. "gygli1", "gygli2" and "gygli3": the sets of "The interestingness of
+        images" (Gygli et al. 2013), whose authors have the scores: 2,688 images of outdoor
+        scenes, Isola's 2,222 images, and 159 images of each of 20 webcams.
+    folder : str or path-like
+        The folder with ``images`` and ``scores.csv``: the columns ``image``, a file name
+        (for "gygli3" "webcam/image"), and ``score``, larger for more interesting images.
+        As Flickr's rank 1 is the most interesting, write minus the rank.
+
+        For "gygli2", the folder ``isola`` with that set, as for :func:`load_isola`, in place
+        of ``images``, and a row for each of its images in the order in which those were
+        released. For "mediaeval", ``devset`` or ``testset`` as it is unpacked: the lines of
+        ``annotations/devset-image.txt`` are "video,key frame,interesting or not,level,rank",
+        and the key frames lie in ``videos/<video>/images``. The paper's 7,396 frames are
+        taken to be the development set.
+    return_X_y : bool, default=False
+        Whether to return ``(images, target)`` alone.
+    as_frame : bool, default=False
+        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
+
+    Returns
+    -------
+    sklearn.utils.Bunch or tuple
+        With ``images``; ``target``; ``groups``, the video or the webcam of each image, else
+        None; ``score_range``, which is None where the scores have no known bounds (all but
+        "mediaeval"); ``rule`` and ``DESCR``.
+
+    Raises
+    ------
+    NotADirectoryError, FileNotFoundError
+        If there is no such folder, or the table or images are missing from it.
+    ValueError
+        If ``name`` is unknown, a table or its lines are not as described, an image occurs
+        twice, or a score is no number.
+
+    Examples
+    --------
+    >>> from sklearn_memorability.datasets import load_interestingness
+    >>> frames = load_interestingness("mediaeval", "me17in/devset")  # doctest: +SKIP
     >>> len(frames.images), len(set(frames.groups))  # doctest: +SKIP
     (7396, 78)
     """
-    choice("subset", subset, ["devset", "testset"])
-    row = REQUESTED["mediaeval"]
+    choice("name", name, [row.name for row in _ROWS if row.target_name == "interestingness"])
+    row = REQUESTED[name]
     root = row.folder(folder)
-    path = row.file(root / subset / "annotations" / f"{subset}-image.txt")
+    groups = None
+    if name == "mediaeval":
+        images, target, groups = _read_key_frames(row, root)
+    elif name == "gygli2":
+        images, target = _read_isola_scores(row, root)
+    else:
+        table = row.table(root, ["image", "score"])
+        images, target = row.find(root, table["image"]), row.scores(table["score"])
+        groups = _webcams(table["image"]) if name == "gygli3" else None
+    return row.image_set(images, target, groups=groups, return_X_y=return_X_y, as_frame=as_frame)
+
+
+def _read_key_frames(row: RequestedSet, root: Path) -> tuple[list[Path], np.ndarray, np.ndarray]:
+    """Return the frames of MediaEval's annotations, their levels and their videos."""
+    path = row.file(next(root.glob("annotations/*-image.txt"), root / "annotations/*-image.txt"))
     lines = read_rows(path)
     refuse(
         (f"{','.join(line)!r} in row {i}" for i, line in enumerate(lines, 1) if len(line) != 5),
         f"{os.fspath(path)!r} has lines that are not 'video,key frame,interesting or "
         "not,level,rank'",
     )
-    names = [f"{subset}/videos/{video}/images/{frame}" for video, frame, *_ in lines]
+    names = [f"videos/{video}/images/{frame}" for video, frame, *_ in lines]
     levels = row.scores([line[3] for line in lines], f"level ({path.name})")
-    return row.image_set(
-        find_images(root, names, "key frame", row.way_out),
-        levels,
-        groups=np.array([line[0] for line in lines]),
-        return_X_y=return_X_y,
-        as_frame=as_frame,
-    )
+    videos = np.array([line[0] for line in lines])
+    return find_images(root, names, "key frame", row.way_out), levels, videos
 
 
-def load_flickr(folder: PathLike, *, return_X_y: bool = False, as_frame: bool = False) -> Any:
-    """Load images that the user collected from Flickr, with their interestingness.
-
-    Flickr lists the interesting images of each day, in their order, for anyone who has a key:
-    https://www.flickr.com/services/api/flickr.interestingness.getList.html. Those of the
-    paper are not published.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The folder with ``images`` and ``scores.csv``: the columns ``image``, a file name,
-        and ``score``, a number that is larger for more interesting images. As Flickr's
-        rank 1 is the most interesting, write minus the rank.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-
-    Returns
-    -------
-    sklearn.utils.Bunch or tuple
-        With ``images``, ``target``, ``rule`` and ``DESCR``; ``score_range`` is None, as
-        the scores have no bounds.
-
-    Raises
-    ------
-    NotADirectoryError, FileNotFoundError
-        If there is no such folder, or the table or images are missing from it.
-    ValueError
-        If a column is missing, an image occurs twice, or a score is no number.
-
-    Examples
-    --------
-    >>> from sklearn_memorability.datasets import load_flickr
-    >>> images = load_flickr("flickr")  # doctest: +SKIP
-    """
-    return _load("flickr", folder, return_X_y=return_X_y, as_frame=as_frame)
-
-
-def load_gygli(
-    folder: PathLike, part: int, *, return_X_y: bool = False, as_frame: bool = False
-) -> Any:
-    """Load one of the three sets of "The interestingness of images" (Gygli et al. 2013).
-
-    There is no download; the authors of the paper have the scores.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The folder with ``images`` and ``scores.csv``: the columns ``image``, a file name
-        (in part 3 "webcam/image"), and ``score``, larger for more interesting images.
-        Part 2 has, instead of ``images``, the folder ``isola`` with that set, as for
-        :func:`load_isola`, and a row for each of its images in the order in which those
-        were released.
-    part : {1, 2, 3}
-        1: 2,688 images of outdoor scenes; 2: Isola's 2,222 images; 3: 20 webcams with
-        159 images each.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` alone.
-    as_frame : bool, default=False
-        Whether ``images`` and ``target`` are pandas Series, and ``frame`` a DataFrame.
-
-    Returns
-    -------
-    sklearn.utils.Bunch or tuple
-        With ``images``, ``target``, ``rule`` and ``DESCR``; ``groups`` is the webcam of
-        each image in part 3. ``score_range`` is None, as the scale depends on what the
-        authors hand out.
-
-    Raises
-    ------
-    NotADirectoryError, FileNotFoundError
-        If there is no such folder, or the table or images are missing from it.
-    ValueError
-        If ``part`` is unknown, part 2 hasn't a row for each of Isola's images, a column
-        is missing, an image occurs twice, or a score is no number.
-
-    Examples
-    --------
-    >>> from sklearn_memorability.datasets import load_gygli
-    >>> webcams = load_gygli("gygli3", 3)  # doctest: +SKIP
-    >>> len(webcams.images), len(set(webcams.groups))  # doctest: +SKIP
-    (3180, 20)
-    """
-    choice("part", part, [1, 2, 3])
-    if part != 2:
-        groups = _webcams if part == 3 else None
-        return _load(
-            f"gygli{part}", folder, groups=groups, return_X_y=return_X_y, as_frame=as_frame
-        )
-    row = REQUESTED["gygli2"]
-    root = row.folder(folder)
+def _read_isola_scores(row: RequestedSet, root: Path) -> tuple[list[Path], np.ndarray]:
+    """Return Isola's images, and the scores in their order."""
     target = row.scores(row.table(root, ["score"])["score"])
     images = isola_images(root / "isola")
     if len(target) != len(images):
@@ -482,28 +397,7 @@ def load_gygli(
             f"{os.fspath(root / _TABLE)!r} has {len(target)} rows, but there are "
             f"{len(images)} images in 'isola'. {row.way_out}"
         )
-    return row.image_set(images, target, return_X_y=return_X_y, as_frame=as_frame)
-
-
-def _load(
-    name: str,
-    folder: PathLike,
-    file_names: Callable[[Path, list[str]], list[str]] | None = None,
-    groups: Callable[[list[str]], np.ndarray] | None = None,
-    **form: Any,
-) -> Any:
-    """Load a set that lies in ``images`` and ``scores.csv`` of the user's folder."""
-    row = REQUESTED[name]
-    root = row.folder(folder)
-    table = row.table(root, ["image", "score"])
-    names = table["image"]
-    found = names if file_names is None else file_names(root / "images", names)
-    return row.image_set(
-        find_images(root / "images", found, f"image ({_TABLE})", row.way_out),
-        row.scores(table["score"]),
-        groups=None if groups is None else groups(names),
-        **form,
-    )
+    return images, target
 
 
 def _iaps_files(folder: Path, names: list[str]) -> list[str]:

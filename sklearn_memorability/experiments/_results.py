@@ -196,16 +196,15 @@ def measure(
 
 def human_ceiling(data: Any, random_state: int) -> tuple[float | None, str]:
     """Return the correlation that people's agreement allows, and a note on its source."""
-    counts = data.get("counts")
-    if counts is not None:
+    counts, halves = data.get("counts"), data.get("halves")
+    if counts is not None or halves is not None:
         # Scores may be corrected for false alarms; this is the consistency of hits alone.
-        human = split_half_consistency(
-            hits=counts["hits"], misses=counts["misses"], random_state=random_state
-        )
+        given = {"halves": halves} if counts is None else {k: counts[k] for k in ("hits", "misses")}
+        human = split_half_consistency(**given, random_state=random_state)
         return human.ceiling, (
             f"Human consistency is {human.consistency:.3f} ± {human.std:.3f} (computed from the "
-            f"set's hits and misses, 25 random halves); no predictor can be expected to pass "
-            f"{human.ceiling:.3f}."
+            f"set's {' and '.join(given)}, {len(human.splits)} random splits); no predictor can be "
+            f"expected to pass {human.ceiling:.3f}."
         )
     consistency, ceiling = data.get("consistency"), data.get("ceiling")
     if consistency is None or ceiling is None:

@@ -1,6 +1,7 @@
 """How well people agree with each other, and what that lets a predictor reach."""
 
 import math
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -25,14 +26,15 @@ def split_half_consistency(
     misses: ArrayLike | None = None,
     false_alarms: ArrayLike | None = None,
     correct_rejections: ArrayLike | None = None,
+    halves: Sequence[ArrayLike] | None = None,
     correction: str = "none",
     n_splits: int = 25,
     random_state: int | np.random.RandomState | None = None,
 ) -> Any:
     """Rank correlation of the scores from two random halves of the responses.
 
-    Give either the table of ``responses``, which is split by participants, or the counts
-    of each image.
+    Give the table of ``responses``, which is split by participants, or the counts of each
+    image, or the scores of ``halves`` that were split before.
 
     Parameters
     ----------
@@ -47,6 +49,10 @@ def split_half_consistency(
     hits, misses, false_alarms, correct_rejections : array-like of shape (n_images,), optional
         Whole counts, as in :func:`memorability_score`, without ``responses``. False alarms
         and correct rejections are needed for all corrections but ``"none"``.
+    halves : pair of array-like of shape (n_splits, n_images), optional
+        The scores of the images from either half of the people, a row a split, where a set
+        has these alone; NaN where an image has none. Nothing is left to ``correction``,
+        ``n_splits`` and ``random_state`` then.
     correction : {"none", "difference", "balanced_accuracy", "d_prime"}, default="none"
         The score, as in :func:`memorability_score`.
     n_splits : int, default=25
@@ -73,12 +79,13 @@ def split_half_consistency(
             Square root of ``reliability``: about the correlation of the scores with
             images' true memorability, which no predictor can be expected to pass.
         n_images : int
-            How many images have enough responses, at least two, to be in both halves.
+            How many images have enough responses, at least two, to be in both halves; of
+            given ``halves``, how many have both scores in any split.
 
     Raises
     ------
     ValueError
-        If both or neither of responses and counts are given, they hold what they may
+        If not just one of responses, counts and halves is given, they hold what they may
         not, ``n_splits`` is not positive, there are fewer than two participants, or no
         split has a correlation. Messages name participants and images.
 
@@ -118,23 +125,26 @@ def split_half_consistency(
     check_correction(correction)
     rng = check_random_state(random_state)
     counts_given = any(c is not None for c in (hits, misses, false_alarms, correct_rejections))
-    if counts_given == (responses is not None or new_responses is not None):
+    tables_given = responses is not None or new_responses is not None
+    if counts_given + tables_given + (halves is not None) != 1:
         raise ValueError(
-            "Give either responses (and new_responses) or counts (hits and misses), not both or "
-            "neither."
+            "Give one of responses (and new_responses), counts (hits and misses) and halves."
         )
-    if counts_given:
-        counts = check_counts(hits, misses, false_alarms, correct_rejections, correction)
-        n_images, first, second = _halves_of_counts(counts, n_splits, rng)
+    if halves is not None:
+        n_images, *scores = _check_halves(halves)
     else:
-        tables = _check_tables(responses, new_responses, correction)
-        n_images, first, second = _halves_of_participants(tables, n_splits, rng)
-    scores = score_counts(first, correction), score_counts(second, correction)
+        if counts_given:
+            counts = check_counts(hits, misses, false_alarms, correct_rejections, correction)
+            n_images, first, second = _halves_of_counts(counts, n_splits, rng)
+        else:
+            tables = _check_tables(responses, new_responses, correction)
+            n_images, first, second = _halves_of_participants(tables, n_splits, rng)
+        scores = [score_counts(first, correction), score_counts(second, correction)]
     splits = np.array([_correlation(a, b) for a, b in zip(*scores, strict=True)])
     if np.isnan(splits).all():
         raise ValueError(
-            f"No split has a correlation: {n_images} images have two responses or more, and "
-            "in each split the scores of a half are all equal."
+            f"No split has a correlation: {n_images} images can be in both halves, and in each "
+            "split the scores of a half are all equal."
         )
     consistency = float(np.nanmean(splits))
     positive = max(consistency, 0.0)
@@ -188,6 +198,20 @@ def _halves_of_participants(
         second += [(1 - in_first) @ yes, (1 - in_first) @ no]
     split = np.all([np.count_nonzero(~np.isnan(t), axis=0) > 1 for t in tables], axis=0)
     return int(np.count_nonzero(split)), first, second
+
+
+def _check_halves(halves: Sequence[ArrayLike]) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return how many images have scores in both halves, and the halves' scores."""
+    both = [
+        check_array(half, dtype=np.float64, ensure_all_finite="allow-nan", input_name="halves")
+        for half in halves
+    ]
+    if len(both) != 2 or both[0].shape != both[1].shape:
+        raise ValueError(
+            "halves must be two arrays of the same shape (n_splits, n_images), but have the "
+            f"shapes {[half.shape for half in both]}."
+        )
+    return int(np.isfinite(both[0] + both[1]).any(axis=0).sum()), both[0], both[1]
 
 
 def _check_tables(

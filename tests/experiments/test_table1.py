@@ -241,7 +241,12 @@ def test_the_ceiling_is_computed_where_responses_are_known(data):
     row = _row(table, "cnn-svr")
     assert 0.95 < row["spearman"] / row["of_ceiling"] < 1
     assert "computed from" in str(table)
-    data.counts = None
+    data.counts, data.halves = None, data.target + rng.normal(0, 0.001, size=(2, 7, len(hits)))
+    table = table1(data, cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)
+    row = _row(table, "cnn-svr")
+    assert row["of_ceiling"] == pytest.approx(row["spearman"], rel=0.01)
+    assert "computed from the set's halves, 7 random splits" in str(table)
+    data.halves = None
     table = table1(data, cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)
     row = _row(table, "cnn-svr")
     assert row["of_ceiling"] == pytest.approx(row["spearman"] / 0.9)

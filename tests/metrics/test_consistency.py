@@ -150,6 +150,21 @@ def test_corrected_scores_are_split_with_their_false_alarms(correction):
     assert counts.consistency == pytest.approx(table.consistency, abs=0.01)
 
 
+def test_given_halves_are_compared_split_by_split():
+    chance = np.random.default_rng(3)
+    halves = chance.normal(size=300) + chance.normal(size=(2, 25, 300))
+    halves[0, :, 0] = halves[1, ::2, 1] = halves[1, 4] = np.nan
+    found = split_half_consistency(halves=halves)
+    expected = [spearmanr(*pair, nan_policy="omit").statistic for pair in zip(*halves, strict=True)]
+    expected[4] = np.nan
+    assert found.splits == pytest.approx(expected, nan_ok=True)
+    assert found.consistency == pytest.approx(np.nanmean(expected))
+    assert found.std == pytest.approx(np.nanstd(expected))
+    # The mean of both halves has a true variance of 1 and half a variance of noise.
+    assert found.ceiling == pytest.approx(np.sqrt(2 / 3), abs=0.03)
+    assert found.n_images == 299
+
+
 def test_images_that_do_not_differ_have_no_reliability():
     chance = np.random.default_rng(7)
     hits = chance.binomial(40, 0.5, size=300)
@@ -174,8 +189,12 @@ def test_the_same_state_gives_the_same_splits():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "Give either responses .* or counts"),
-        ({"responses": [[1], [0]], "hits": [1], "misses": [1]}, "not both"),
+        ({}, r"Give one of responses .* counts .* and halves"),
+        ({"responses": [[1], [0]], "hits": [1], "misses": [1]}, "Give one of"),
+        ({"halves": [[[1, 0]]]}, r"must be two arrays .*shapes \[\(1, 2\)\]"),
+        ({"halves": [[[1, 0]], [[1, 0, 1]]]}, r"shapes \[\(1, 2\), \(1, 3\)\]"),
+        ({"halves": [[1, 0], [1, 0]]}, "Expected 2D array"),
+        ({"halves": [[[1, 1]], [[1, 0]]]}, "No split .* 2 images"),
         ({"hits": [3, 2]}, "needs misses"),
         ({"hits": [1, 2], "misses": [1, 0.5]}, "misses.*not whole.*0.5 in row 1"),
         ({"hits": [1, 2], "misses": [1, 3], "correction": "d_prime"}, "needs false_alarms and"),
