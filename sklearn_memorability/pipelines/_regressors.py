@@ -8,7 +8,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._joint_space import open_embedding
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
-from sklearn_memorability.regression._scaler import BatchedScaler
+from sklearn_memorability.regression._scaler import BatchedScaler, SpreadScaler
 
 __all__ = ["mlp_regressor", "recommended_regressor", "scaled", "two_branch_regressor"]
 
@@ -113,11 +113,12 @@ def recommended_regressor(
         "n_classes": 16,
         "aggregation": "mean",
         "target": "soft",
-        "branch_sizes": (128,),
-        "hidden_layer_sizes": (128,),
+        "branch_sizes": (64,),
+        "hidden_layer_sizes": (64,),
         "activation": "gelu",
         "input_dropout": "ridge",
-        "linear_weight": 0.5,
+        "kernel_weight": "auto",
+        "lr": 2e-3,
         "batch_size": 64,
         "max_epochs": "auto",
         "n_members": 4,
@@ -125,7 +126,8 @@ def recommended_regressor(
     model = BalancedQuantileClassifierRegressor(
         score_range=score_range, random_state=random_state, **{**settings, **params}
     )
-    return scaled(features, model)
+    pipeline = scaled(features, model)
+    return pipeline.set_params(scale=SpreadScaler())
 
 
 def two_branch_regressor(

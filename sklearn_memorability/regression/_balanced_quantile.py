@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils import Tags, check_consistent_length, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch import NeuralNet
@@ -26,9 +26,15 @@ from sklearn_memorability._training import (
 )
 from sklearn_memorability.metrics._rank import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches
-from sklearn_memorability.regression._linear_path import LinearPath, Ridge
+from sklearn_memorability.regression._kernel_path import (
+    KernelPath,
+    KernelRidge,
+    ridge_input_dropout,
+)
 from sklearn_memorability.regression._network import (
     ACTIVATIONS,
+    PREDICTION_BATCH,
+    BranchedMLP,
     build_net,
     plain_net,
     rebuilt_net,
@@ -54,7 +60,7 @@ _FIXED = (
 _PATIENCE = 5
 # Passes and steps of max_epochs="auto". Few rows are learnt in fewer steps: more make them no
 # better, as measured by `benchmarks/rows.py --few`.
-_LEAST_EPOCHS, _LEAST_STEPS, _STEPS_A_ROW = 10, 2000, 4
+_LEAST_EPOCHS, _LEAST_STEPS, _STEPS_A_ROW = 10, 500, 1
 
 
 class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
@@ -109,13 +115,17 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         penalises a linear model as much as the best ridge penalty alpha does,
         alpha / (alpha + n_samples): much where the rows are few and the features
         many, next to nothing where they are not. Inputs must have been scaled.
-    linear_weight : float in [0, 1], default=0.0
-        Weight of a linear path in the class probabilities. Above 0, a ridge regression
-        is fitted in closed form, its penalty the best by leave-one-out error; a normal
+    kernel_weight : float in [0, 1] or "auto", default=0.0
+        Weight of a kernel path in the class probabilities. Above 0, a kernel ridge
+        regression with the kernel exp(-distance) is fitted in closed form to the
+        scores' normal scores, its penalty the best by leave-one-out error; a normal
         distribution of that error around its prediction gives each class a
-        probability, and the mixture with the network's is what is predicted. With more
-        rows than features it needs memory for the square of the features' number,
-        otherwise for a copy of X in double precision.
+        probability, and the mixture with the network's is what is predicted. Of more
+        than 2,000 rows a sample of 2,000 carries the kernel (Nyström's approximation
+        [4]_); the fitted model keeps these rows. ``"auto"`` takes the weight under
+        which predictions of left-out rows agree best with their scores: the kernel's
+        by leave-one-out, the network's by leaving another share of the rows out of
+        each member's training. With one member it is one half.
     optimizer : {"adam", "rmsprop", "sgd"}, default="adam"
         The optimiser.
     lr : float, default=1e-3
@@ -138,9 +148,10 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         Whether ``fit`` on a fitted estimator goes on from it, for example from a model
         of many rows to a small set of one's own. Kept are the classes (``thresholds_``,
         ``class_values_``, what quantiles come from), ``score_range_`` and
-        ``input_dropout_`` by ``"ridge"``; training starts from the present weights,
-        with a new optimiser; the linear path becomes a ridge regression of what its
-        last fit leaves over, whose penalty, chosen anew, holds it to that fit. Scores
+        ``input_dropout_`` by ``"ridge"`` and ``kernel_weight_`` by ``"auto"``; training
+        starts from the present weights, with a new optimiser; the kernel path becomes a
+        regression of what its last fit leaves over, whose penalty, chosen anew, holds it
+        to that fit. Scores
         that were measured in another way need ``recalibrate`` first. The features and
         what defines classes and network must not change.
     random_state : int, RandomState instance or None, default=None
@@ -173,6 +184,8 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         Loss and duration of each epoch; ``"valid_spearman"`` with ``early_stopping``.
     input_dropout_ : float
         The share of the inputs left out in training.
+    kernel_weight_ : float
+        The weight of the kernel path.
     device_ : torch.device
         Where the network was trained.
     n_features_in_ : int
@@ -208,6 +221,8 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
        losses", ICML 2018.
     .. [3] X. Geng, "Label distribution learning", IEEE Transactions on Knowledge and
        Data Engineering 28(7), 2016.
+    .. [4] C. Williams, M. Seeger, "Using the Nyström method to speed up kernel
+       machines", NIPS 2000.
 
     Examples
     --------
@@ -232,7 +247,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "input_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"ridge"})],
-        "linear_weight": [Interval(Real, 0, 1, closed="both")],
+        "kernel_weight": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "optimizer": [StrOptions({"adam", "rmsprop", "sgd"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -249,7 +264,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
     class_values_: np.ndarray
     score_range_: tuple[float, float]
     _distributions: ClassDistributions
-    _ridge: Ridge | None
     _fixed: dict[str, Any]
 
     def __init__(
@@ -265,7 +279,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         activation: str = "relu",
         dropout: float = 0.5,
         input_dropout: float | str = 0.0,
-        linear_weight: float = 0.0,
+        kernel_weight: float | str = 0.0,
         optimizer: str = "adam",
         lr: float = 1e-3,
         batch_size: int = 16,
@@ -288,7 +302,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         self.activation = activation
         self.dropout = dropout
         self.input_dropout = input_dropout
-        self.linear_weight = linear_weight
+        self.kernel_weight = kernel_weight
         self.optimizer = optimizer
         self.lr = lr
         self.batch_size = batch_size
@@ -338,13 +352,14 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         fixed = self._fix_settings(goes_on)
         score_range = resolve_score_range(y, self.score_range_ if goes_on else self.score_range)
         device = resolve_device(self.device)
-        seeds = draw_seeds(check_random_state(self.random_state), 4)
+        seeds = draw_seeds(check_random_state(self.random_state), 5)
         callbacks = list(copy.deepcopy(self.net_callbacks or []))
         held_out = None
         if self.early_stopping:
             kept, held = hold_out(len(y), groups, self.early_stopping, seeds[3])
             held_out = X[held], y[held]
             X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
+            groups = None if groups is None else groups[kept]
 
         if goes_on:
             classes, fitted = self._keep_classes(X, y, sample_weight)
@@ -352,6 +367,14 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             classes, fitted = self._make_classes(X, y, sample_weight, score_range)
         fitted |= {"device_": device, "_fixed": fixed}
         weights_before = self.net_.module_ if goes_on else None
+        target = classes.targets(y, sample_weight, soft=self.target == "soft")
+        path, by_kernel = self._kernel_path(X, y, sample_weight, fitted, seeds[4], weights_before)
+        left_out = None
+        if self.kernel_weight == "auto" and self.n_members > 1 and not goes_on:
+            left_out = _deal(len(y), groups, self.n_members, seeds[4])
+            learns = left_out[:, None] != np.arange(self.n_members)
+            share = np.maximum(learns.mean(axis=0), 1 / len(y))
+            target = target[:, None] * (learns / share)[:, :, None].astype(np.float32)
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator, not the old network among new thresholds.
         self.__dict__.pop("net_", None)
@@ -363,9 +386,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             max_epochs = max(_LEAST_EPOCHS, math.ceil(least_steps / n_batches))
         if held_out is not None:
             callbacks += stop_at_best(*held_out, fitted["class_values_"])
-        linear_path = None
-        if self.linear_weight > 0:
-            linear_path = LinearPath(fitted["_ridge"], classes.thresholds[:-1])
         net = build_net(
             {
                 "branches": fixed["branches"],
@@ -376,8 +396,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
                 "dropout": self.dropout,
                 "input_dropout": fitted["input_dropout_"],
                 "n_members": self.n_members,
-                "linear_weight": self.linear_weight,
-                "linear_path": linear_path,
+                "kernel_path": path,
                 "init_seed": seeds[0],
                 "dropout_seed": seeds[1],
             },
@@ -392,9 +411,13 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             **silence(self.verbose),
         )
         fitted["net_"] = net
-        target = classes.targets(y, sample_weight, soft=self.target == "soft")
         train(net, X, target, weights_before)
-        self.__dict__.update(fitted, history_=net.history)
+        if left_out is not None:
+            weight = _weigh(net.module_, X, y, left_out, by_kernel, fitted["class_values_"])
+            net.module_.kernel_path.weight.fill_(weight)
+        weight = 0.0 if path is None else float(net.module_.kernel_path.weight)
+        fitted["_distributions"] = replace(fitted["_distributions"], soft_share=1 - weight)
+        self.__dict__.update(fitted, kernel_weight_=weight, history_=net.history)
         return self
 
     def predict(
@@ -547,8 +570,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         inner = np.clip(offset + slope * self.thresholds_[:-1], *self.score_range_)
         self.thresholds_ = np.append(inner, self.thresholds_[-1])
         self._distributions = self._distributions.moved(offset, slope)
-        if self._ridge is not None:
-            self._ridge = self._ridge.moved(offset, slope)
         return self
 
     def _scores_of(self, proba: np.ndarray) -> np.ndarray:
@@ -609,11 +630,9 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
     ) -> tuple[ScoreClasses, dict[str, Any]]:
         """Return the classes of the scores, and the attributes fitted with them."""
         classes = ScoreClasses.of(y, self.n_classes, sample_weight, top=score_range[1])
-        ridge, input_dropout = None, self.input_dropout
-        if self.linear_weight > 0 or input_dropout == "ridge":
-            ridge = Ridge.of(X, y, sample_weight)
-            if input_dropout == "ridge":
-                input_dropout = ridge.input_dropout(len(X))
+        input_dropout = self.input_dropout
+        if input_dropout == "ridge":
+            input_dropout = ridge_input_dropout(X, y, sample_weight)
         return classes, {
             "score_range_": score_range,
             "thresholds_": classes.thresholds,
@@ -622,15 +641,14 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             "n_classes_": len(classes.thresholds),
             "input_dropout_": float(input_dropout),
             "_distributions": ClassDistributions.of(
-                classes, y, sample_weight, self.target == "soft", 1 - self.linear_weight
+                classes, y, sample_weight, self.target == "soft"
             ),
-            "_ridge": ridge,
         }
 
     def _keep_classes(
         self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray
     ) -> tuple[ScoreClasses, dict[str, Any]]:
-        """Sort the scores into the classes of the last fit; its ridge regression goes on too.
+        """Sort the scores into the classes of the last fit.
 
         Some dozens of rows say little about sixteen classes or a thousand coefficients;
         what many rows have said before is the better start.
@@ -646,18 +664,37 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
                 stacklevel=4,
             )
         classes = ScoreClasses.within(self.thresholds_, y)
-        ridge = self._ridge
-        if self.linear_weight > 0:
-            ridge = Ridge.of(X, y, sample_weight, start=ridge)
         by_ridge = self.input_dropout == "ridge"
         names = ("score_range_", "thresholds_", "class_values_", "n_classes_")
         return classes, {
             **{name: getattr(self, name) for name in names},
             "class_counts_": classes.counts,
             "input_dropout_": self.input_dropout_ if by_ridge else float(self.input_dropout),
-            "_distributions": replace(self._distributions, soft_share=1 - self.linear_weight),
-            "_ridge": ridge,
+            "_distributions": self._distributions,
         }
+
+    def _kernel_path(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray,
+        fitted: dict[str, Any],
+        seed: int,
+        before: torch.nn.Module | None,
+    ) -> tuple[KernelPath | None, np.ndarray | None]:
+        """Return the kernel path, and its predictions of left-out rows, in normal scores."""
+        if self.kernel_weight == 0:
+            return None, None
+        weight = 0.5 if self.kernel_weight == "auto" else float(self.kernel_weight)
+        start = None
+        if before is not None and before.kernel_path is not None:
+            if self.kernel_weight == "auto":
+                weight = self.kernel_weight_
+            start = before.kernel_path.ridge
+        distributions = fitted["_distributions"]
+        target = distributions.normal_scores(y)
+        ridge, by_kernel = KernelRidge.of(X, target, sample_weight, seed, start)
+        return KernelPath(ridge, distributions.thresholds, weight), by_kernel
 
     def __getstate__(self) -> dict[str, Any]:
         # Settings and NumPy arrays alone, so that pickle, joblib and skops can keep it.
@@ -668,7 +705,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             state["net_"] = plain_net(self.net_)
             state["device_"] = str(self.device_)
             state["_distributions"] = asdict(self._distributions)
-            state["_ridge"] = None if self._ridge is None else asdict(self._ridge)
             del state["history_"]
         return state
 
@@ -677,7 +713,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         if "net_" not in state:
             return
         self._distributions = ClassDistributions(**state["_distributions"])
-        self._ridge = None if state["_ridge"] is None else Ridge(**state["_ridge"])
         try:
             self.device_ = resolve_device(self.device)
         except ValueError:  # it was trained on another machine
@@ -705,6 +740,41 @@ def stop_at_best(X: np.ndarray, y: np.ndarray, class_values: np.ndarray) -> list
         return float(np.nan_to_num(correlation))
 
     return stop_early("valid_spearman", valid_spearman, _PATIENCE)
+
+
+def _deal(n_rows: int, groups: np.ndarray | None, n_members: int, seed: int) -> np.ndarray:
+    """Return which member does not learn from each row; groups stay together."""
+    ids = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+    order = np.random.default_rng(seed).permutation(ids.max() + 1)
+    return order[ids] % n_members
+
+
+def _weigh(
+    module: BranchedMLP,
+    X: np.ndarray,
+    y: np.ndarray,
+    left_out: np.ndarray,
+    by_kernel: np.ndarray,
+    class_values: np.ndarray,
+) -> float:
+    """Return the weight of the kernel path under which left-out rows are ordered best."""
+    path, device = module.kernel_path, module.kernel_path.weight.device
+    by_network = []
+    module.eval()
+    with torch.no_grad():
+        proba = path.proba(torch.tensor(by_kernel, dtype=torch.float32, device=device))
+        kernel_scores = proba.cpu().numpy() @ class_values
+        for rows in gen_batches(len(y), PREDICTION_BATCH):
+            logits = module.member_logits(torch.from_numpy(X[rows]).to(device))
+            own = logits[left_out[rows], range(logits.shape[1])]
+            by_network.append(own.softmax(dim=-1).cpu().numpy() @ class_values)
+    network_scores = np.concatenate(by_network)
+
+    def agreement(weight: float) -> float:
+        mixed = (1 - weight) * network_scores + weight * kernel_scores
+        return float(np.nan_to_num(rank_correlation(y, mixed)))
+
+    return max(np.linspace(0, 1, 21), key=agreement)
 
 
 def _slope(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
