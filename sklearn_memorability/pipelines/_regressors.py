@@ -73,12 +73,12 @@ def recommended_regressor(
 
     One configuration for small and large sets, to be used without tuning: scaling, and
     :class:`~sklearn_memorability.regression.BalancedQuantileClassifierRegressor` with
-    sixteen classes, soft targets and class means; four members of two layers of 128
-    units; and, half and half, a ridge regression turned into class probabilities. What
-    adapts to the data does so by rule: training takes ten passes but at least 2,000
-    steps (four a row below 500 rows), and the share of inputs left out follows the ridge
-    penalty that is best by leave-one-out error, so a set of few rows and many features is
-    held close to the linear model.
+    sixteen classes, soft targets and class means; four members of two layers of 64 units;
+    and, half and half, a kernel ridge regression turned into class probabilities. What
+    adapts to the data does so by rule. Training takes ten passes but at least 500 steps
+    (one a row below 500 rows). The share of inputs left out follows the ridge penalty that
+    is best by leave-one-out error. The scaling keeps a part of what features of one kind
+    differ in spread, and makes the spread of features in different units 1.
 
     ``benchmarks/accuracy.py`` measures it against the paper's settings and tuned
     baselines.
@@ -117,7 +117,7 @@ def recommended_regressor(
         "hidden_layer_sizes": (64,),
         "activation": "gelu",
         "input_dropout": "ridge",
-        "kernel_weight": "auto",
+        "kernel_weight": 0.5,
         "lr": 2e-3,
         "batch_size": 64,
         "max_epochs": "auto",

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_consistent_length, check_random_state, gen_batches
+from sklearn.utils import Tags, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch import NeuralNet
@@ -33,8 +33,6 @@ from sklearn_memorability.regression._kernel_path import (
 )
 from sklearn_memorability.regression._network import (
     ACTIVATIONS,
-    PREDICTION_BATCH,
-    BranchedMLP,
     build_net,
     plain_net,
     rebuilt_net,
@@ -115,17 +113,14 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         penalises a linear model as much as the best ridge penalty alpha does,
         alpha / (alpha + n_samples): much where the rows are few and the features
         many, next to nothing where they are not. Inputs must have been scaled.
-    kernel_weight : float in [0, 1] or "auto", default=0.0
+    kernel_weight : float in [0, 1], default=0.0
         Weight of a kernel path in the class probabilities. Above 0, a kernel ridge
         regression with the kernel exp(-distance) is fitted in closed form to the
         scores' normal scores, its penalty the best by leave-one-out error; a normal
         distribution of that error around its prediction gives each class a
         probability, and the mixture with the network's is what is predicted. Of more
         than 2,000 rows a sample of 2,000 carries the kernel (Nyström's approximation
-        [4]_); the fitted model keeps these rows. ``"auto"`` takes the weight under
-        which predictions of left-out rows agree best with their scores: the kernel's
-        by leave-one-out, the network's by leaving another share of the rows out of
-        each member's training. With one member it is one half.
+        [4]_); the fitted model keeps these rows.
     optimizer : {"adam", "rmsprop", "sgd"}, default="adam"
         The optimiser.
     lr : float, default=1e-3
@@ -148,10 +143,9 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         Whether ``fit`` on a fitted estimator goes on from it, for example from a model
         of many rows to a small set of one's own. Kept are the classes (``thresholds_``,
         ``class_values_``, what quantiles come from), ``score_range_`` and
-        ``input_dropout_`` by ``"ridge"`` and ``kernel_weight_`` by ``"auto"``; training
-        starts from the present weights, with a new optimiser; the kernel path becomes a
-        regression of what its last fit leaves over, whose penalty, chosen anew, holds it
-        to that fit. Scores
+        ``input_dropout_`` by ``"ridge"``; training starts from the present weights,
+        with a new optimiser; the kernel path becomes a regression of what its last fit
+        leaves over, whose penalty, chosen anew, holds it to that fit. Scores
         that were measured in another way need ``recalibrate`` first. The features and
         what defines classes and network must not change.
     random_state : int, RandomState instance or None, default=None
@@ -184,8 +178,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         Loss and duration of each epoch; ``"valid_spearman"`` with ``early_stopping``.
     input_dropout_ : float
         The share of the inputs left out in training.
-    kernel_weight_ : float
-        The weight of the kernel path.
     device_ : torch.device
         Where the network was trained.
     n_features_in_ : int
@@ -247,7 +239,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "input_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"ridge"})],
-        "kernel_weight": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
+        "kernel_weight": [Interval(Real, 0, 1, closed="both")],
         "optimizer": [StrOptions({"adam", "rmsprop", "sgd"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -279,7 +271,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         activation: str = "relu",
         dropout: float = 0.5,
         input_dropout: float | str = 0.0,
-        kernel_weight: float | str = 0.0,
+        kernel_weight: float = 0.0,
         optimizer: str = "adam",
         lr: float = 1e-3,
         batch_size: int = 16,
@@ -359,7 +351,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             kept, held = hold_out(len(y), groups, self.early_stopping, seeds[3])
             held_out = X[held], y[held]
             X, y, sample_weight = X[kept], y[kept], sample_weight[kept]
-            groups = None if groups is None else groups[kept]
 
         if goes_on:
             classes, fitted = self._keep_classes(X, y, sample_weight)
@@ -367,14 +358,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             classes, fitted = self._make_classes(X, y, sample_weight, score_range)
         fitted |= {"device_": device, "_fixed": fixed}
         weights_before = self.net_.module_ if goes_on else None
-        target = classes.targets(y, sample_weight, soft=self.target == "soft")
-        path, by_kernel = self._kernel_path(X, y, sample_weight, fitted, seeds[4], weights_before)
-        left_out = None
-        if self.kernel_weight == "auto" and self.n_members > 1 and not goes_on:
-            left_out = _deal(len(y), groups, self.n_members, seeds[4])
-            learns = left_out[:, None] != np.arange(self.n_members)
-            share = np.maximum(learns.mean(axis=0), 1 / len(y))
-            target = target[:, None] * (learns / share)[:, :, None].astype(np.float32)
+        path = self._kernel_path(X, y, sample_weight, fitted, seeds[4], weights_before)
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator, not the old network among new thresholds.
         self.__dict__.pop("net_", None)
@@ -411,13 +395,9 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             **silence(self.verbose),
         )
         fitted["net_"] = net
+        target = classes.targets(y, sample_weight, soft=self.target == "soft")
         train(net, X, target, weights_before)
-        if left_out is not None:
-            weight = _weigh(net.module_, X, y, left_out, by_kernel, fitted["class_values_"])
-            net.module_.kernel_path.weight.fill_(weight)
-        weight = 0.0 if path is None else float(net.module_.kernel_path.weight)
-        fitted["_distributions"] = replace(fitted["_distributions"], soft_share=1 - weight)
-        self.__dict__.update(fitted, kernel_weight_=weight, history_=net.history)
+        self.__dict__.update(fitted, history_=net.history)
         return self
 
     def predict(
@@ -641,7 +621,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             "n_classes_": len(classes.thresholds),
             "input_dropout_": float(input_dropout),
             "_distributions": ClassDistributions.of(
-                classes, y, sample_weight, self.target == "soft"
+                classes, y, sample_weight, self.target == "soft", 1 - self.kernel_weight
             ),
         }
 
@@ -670,7 +650,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             **{name: getattr(self, name) for name in names},
             "class_counts_": classes.counts,
             "input_dropout_": self.input_dropout_ if by_ridge else float(self.input_dropout),
-            "_distributions": self._distributions,
+            "_distributions": replace(self._distributions, soft_share=1 - self.kernel_weight),
         }
 
     def _kernel_path(
@@ -681,20 +661,16 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         fitted: dict[str, Any],
         seed: int,
         before: torch.nn.Module | None,
-    ) -> tuple[KernelPath | None, np.ndarray | None]:
-        """Return the kernel path, and its predictions of left-out rows, in normal scores."""
+    ) -> KernelPath | None:
+        """Return the kernel path, which goes on from that of the network before."""
         if self.kernel_weight == 0:
-            return None, None
-        weight = 0.5 if self.kernel_weight == "auto" else float(self.kernel_weight)
-        start = None
-        if before is not None and before.kernel_path is not None:
-            if self.kernel_weight == "auto":
-                weight = self.kernel_weight_
-            start = before.kernel_path.ridge
+            return None
+        path = None if before is None else before.kernel_path
+        start = None if path is None else path.ridge
         distributions = fitted["_distributions"]
         target = distributions.normal_scores(y)
-        ridge, by_kernel = KernelRidge.of(X, target, sample_weight, seed, start)
-        return KernelPath(ridge, distributions.thresholds, weight), by_kernel
+        ridge = KernelRidge.of(X, target, sample_weight, seed, start)
+        return KernelPath(ridge, distributions.thresholds, self.kernel_weight)
 
     def __getstate__(self) -> dict[str, Any]:
         # Settings and NumPy arrays alone, so that pickle, joblib and skops can keep it.
@@ -740,41 +716,6 @@ def stop_at_best(X: np.ndarray, y: np.ndarray, class_values: np.ndarray) -> list
         return float(np.nan_to_num(correlation))
 
     return stop_early("valid_spearman", valid_spearman, _PATIENCE)
-
-
-def _deal(n_rows: int, groups: np.ndarray | None, n_members: int, seed: int) -> np.ndarray:
-    """Return which member does not learn from each row; groups stay together."""
-    ids = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-    order = np.random.default_rng(seed).permutation(ids.max() + 1)
-    return order[ids] % n_members
-
-
-def _weigh(
-    module: BranchedMLP,
-    X: np.ndarray,
-    y: np.ndarray,
-    left_out: np.ndarray,
-    by_kernel: np.ndarray,
-    class_values: np.ndarray,
-) -> float:
-    """Return the weight of the kernel path under which left-out rows are ordered best."""
-    path, device = module.kernel_path, module.kernel_path.weight.device
-    by_network = []
-    module.eval()
-    with torch.no_grad():
-        proba = path.proba(torch.tensor(by_kernel, dtype=torch.float32, device=device))
-        kernel_scores = proba.cpu().numpy() @ class_values
-        for rows in gen_batches(len(y), PREDICTION_BATCH):
-            logits = module.member_logits(torch.from_numpy(X[rows]).to(device))
-            own = logits[left_out[rows], range(logits.shape[1])]
-            by_network.append(own.softmax(dim=-1).cpu().numpy() @ class_values)
-    network_scores = np.concatenate(by_network)
-
-    def agreement(weight: float) -> float:
-        mixed = (1 - weight) * network_scores + weight * kernel_scores
-        return float(np.nan_to_num(rank_correlation(y, mixed)))
-
-    return max(np.linspace(0, 1, 21), key=agreement)
 
 
 def _slope(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:

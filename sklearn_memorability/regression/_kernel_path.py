@@ -73,11 +73,8 @@ class KernelRidge:
         sample_weight: np.ndarray,
         seed: int,
         start: "KernelRidge | None" = None,
-    ) -> tuple["KernelRidge", np.ndarray]:
-        """Fit it, and predict each row from the others.
-
-        With ``start`` its landmarks are kept, and the penalty holds the weights to its own.
-        """
+    ) -> "KernelRidge":
+        """Fit it; with ``start``, its landmarks are kept and the weights are held to its own."""
         weight = sample_weight / sample_weight.mean()
         if start is None:
             rows = np.arange(len(X))
@@ -107,8 +104,7 @@ class KernelRidge:
         intercept = found.intercept
         if start is not None:
             coef, intercept = coef + start.coef, intercept + start.intercept
-        error = float(np.sqrt(np.average(found.errors**2, weights=weight)))
-        return cls(landmarks, decay, coef, intercept, error), target - found.errors
+        return cls(landmarks, decay, coef, intercept, found.error)
 
 
 class KernelPath(nn.Module):
@@ -156,10 +152,7 @@ class KernelPath(nn.Module):
         # A root of exactly zero has no gradient.
         distance = (squares - 2 * X @ landmarks.T).clamp_min(1e-12).sqrt()
         expected = (-self.decay * distance).exp() @ coef + self.intercept
-        return self.proba(expected.float())
-
-    def proba(self, expected: torch.Tensor) -> torch.Tensor:
-        """Return the probabilities around these normal scores."""
+        expected = expected.float()
         below = torch.special.ndtr((self.thresholds - expected[:, None]) / self.error)
         edge = torch.zeros_like(expected)[:, None]
         return torch.cat([edge, below, edge + 1], dim=1).diff(dim=1)
@@ -170,11 +163,11 @@ class _Ridge:
     coef: np.ndarray
     intercept: float
     penalty: float
-    errors: np.ndarray
+    error: float
 
 
 def _ridge(X: np.ndarray, y: np.ndarray, weight: np.ndarray, penalties: np.ndarray) -> _Ridge:
-    """Return what RidgeCV would, without its copies of X, with the leave-one-out errors.
+    """Return what RidgeCV would, without its copies of X.
 
     An error of leaving out row i is the residual over 1 - h_i, where h_i is the row's
     leverage (Rifkin, Lippert 2007, section 3).
@@ -193,16 +186,18 @@ def _ridge(X: np.ndarray, y: np.ndarray, weight: np.ndarray, penalties: np.ndarr
     # Of features that depend on each other rounding leaves eigenvalues below zero.
     inverse = 1 / (np.maximum(values, 0)[:, None] + penalties)
     coefs = inverse * (vectors.T @ moment)[:, None]
-    errors = np.empty((n_rows, len(penalties)))
+    squares = np.zeros(len(penalties))
     for rows, block in _blocks(X):
         block -= mean
         turned = block @ vectors
         leverage = weight[rows, None] * (1 / n_rows + turned**2 @ inverse)
-        residuals = (y[rows] - y_mean)[:, None] - turned @ coefs
-        errors[rows] = residuals / np.maximum(1 - leverage, np.finfo(float).eps)
-    best = int((weight @ errors**2).argmin())
+        errors = (y[rows] - y_mean)[:, None] - turned @ coefs
+        errors /= np.maximum(1 - leverage, np.finfo(float).eps)
+        squares += weight[rows] @ errors**2
+    best = int(squares.argmin())
     coef = vectors @ coefs[:, best]
-    return _Ridge(coef, float(y_mean - mean @ coef), float(penalties[best]), errors[:, best])
+    error = float(np.sqrt(squares[best] / n_rows))
+    return _Ridge(coef, float(y_mean - mean @ coef), float(penalties[best]), error)
 
 
 def _kernel(A: np.ndarray, B: np.ndarray, decay: float) -> np.ndarray:

@@ -23,7 +23,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 Columns = slice | tuple[int, ...]
 
-PREDICTION_BATCH = 1024
+_PREDICTION_BATCH = 1024
 
 
 class BranchedMLP(nn.Module):
@@ -95,7 +95,12 @@ class BranchedMLP(nn.Module):
         (n_members, n_samples, n_classes), one set for each. When several members or a
         kernel path predict, the logits are those of the mixed probabilities.
         """
-        logits = self.member_logits(X)
+        inputs = self._mask_inputs(X)
+        merged = [
+            self._through(layers, inputs[..., columns])
+            for columns, layers in zip(self.columns, self.branches, strict=True)
+        ]
+        logits = self.output(self._through(self.shared, torch.cat(merged, dim=-1)))
         if self.training or (self.n_members == 1 and self.kernel_path is None):
             return logits
         log_proba = logits.log_softmax(dim=-1)
@@ -106,15 +111,6 @@ class BranchedMLP(nn.Module):
             # The smallest normal number, so that a class ruled out has a logit too.
             log_proba = proba.clamp_min(torch.finfo(proba.dtype).tiny).log()
         return log_proba
-
-    def member_logits(self, X: torch.Tensor) -> torch.Tensor:
-        """Return each member's own logits; without their dimension where there is one member."""
-        inputs = self._mask_inputs(X)
-        merged = [
-            self._through(layers, inputs[..., columns])
-            for columns, layers in zip(self.columns, self.branches, strict=True)
-        ]
-        return self.output(self._through(self.shared, torch.cat(merged, dim=-1)))
 
     def _mask_inputs(self, X: torch.Tensor) -> torch.Tensor:
         # Near a rate of 1, at which the network hardly sees its input, the usual scaling
@@ -168,8 +164,6 @@ class DistributionLoss(nn.CrossEntropyLoss):
         """Return the loss of logits of shape ([n_members,] n_samples, n_classes)."""
         if logits.ndim == 2:
             return super().forward(logits, target)
-        if target.ndim == 3:  # members that learn from rows of their own
-            target = target.transpose(0, 1)
         return -(target * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
 
 
@@ -181,7 +175,7 @@ def build_net(network: Mapping[str, Any], device: torch.device, **settings: Any)
         criterion=DistributionLoss,
         iterator_train=IndexBatches,
         iterator_valid=IndexBatches,
-        iterator_valid__batch_size=PREDICTION_BATCH,
+        iterator_valid__batch_size=_PREDICTION_BATCH,
         train_split=None,
         device=str(device),
         **settings,

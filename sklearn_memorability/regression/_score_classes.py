@@ -129,6 +129,7 @@ class ClassDistributions:
         y: np.ndarray,
         sample_weight: np.ndarray,
         soft: bool = False,
+        soft_share: float = 1.0,
     ) -> "ClassDistributions":
         """Describe the scores of each class."""
         each = [(y[mine], sample_weight[mine]) for mine in classes.members]
@@ -144,7 +145,7 @@ class ClassDistributions:
         ]
         grid = [np.quantile(scores, _GRID, method="inverted_cdf", weights=w) for scores, w in each]
         share = np.array([w.sum() for _, w in each]) / sample_weight.sum()
-        return cls(np.array(grid), np.array(means), np.array(variances), share, spread)
+        return cls(np.array(grid), np.array(means), np.array(variances), share, spread, soft_share)
 
     @property
     def thresholds(self) -> np.ndarray:

@@ -63,7 +63,7 @@ def _check(estimator, **expected_failures):
         {"n_members": 4},
         {"kernel_weight": 0.5, "input_dropout": "ridge", "target": "soft"},
         {"early_stopping": True, "target": "soft", "aggregation": "mean"},
-        {"warm_start": True, "kernel_weight": "auto", "n_members": 2},
+        {"warm_start": True, "kernel_weight": 0.5},
     ],
     ids=str,
 )

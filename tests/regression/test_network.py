@@ -171,29 +171,6 @@ def test_a_sample_of_many_rows_carries_the_kernel():
     assert spearman_score(y[4000:], model.predict(X[4000:])) > 0.95
 
 
-def test_the_automatic_weight_is_that_of_the_better_path():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 8)).astype(np.float32)
-    # A network without hidden layers can learn a sum, and no product.
-    weights = {}
-    for name, signal in {"sum": X.sum(axis=1), "product": 3 * X[:, 0] * X[:, 1]}.items():
-        model = _model(
-            kernel_weight="auto",
-            n_members=2,
-            branch_sizes=(),
-            hidden_layer_sizes=(),
-            dropout=0,
-            n_classes=8,
-            aggregation="mean",
-            max_epochs=60,
-            lr=0.01,
-            target="soft",
-        )
-        model.fit(X[:, :2] if name == "product" else X, 1 / (1 + np.exp(-signal / 3)))
-        weights[name] = model.kernel_weight_
-    assert weights["sum"] < 0.5 < weights["product"]
-
-
 @pytest.mark.parametrize(
     ("n_rows", "n_features", "weighted"), [(30, 40, True), (2500, 20, False), (2500, 20, True)]
 )
