@@ -4,8 +4,7 @@
 
 Of each set a fifth is held out; models are trained on random samples of the other rows. Printed is
 the mean Spearman correlation on the held-out rows over repeats, as a table in Markdown. With
-``--few``, models are trained on 24 to 200 rows, ``recommended`` also with as many steps as for many
-rows, and the seconds of a fit are printed too.
+``--few``, models are trained on 24 to 200 rows, and the seconds of a fit are printed too.
 
 ``memcat`` and ``lnsim`` need MEMORABILITY_TEST_DATA.
 """
@@ -32,8 +31,6 @@ MODELS = {
     "paper, K = 4": mlp_regressor(random_state=0),
     "SVR": svr_regressor(),
 }
-
-MANY_STEPS = {"recommended, 2,000 steps": recommended_regressor(random_state=0)}
 
 
 def load(name: str, cache: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -67,15 +64,12 @@ def main() -> None:
         sizes = FEW if arguments.few else [*(size for size in SIZES if size < n_rows), n_rows]
         print(f"\n| {name}: training rows | " + " | ".join(map(str, sizes)) + " |")
         print("|---" * (len(sizes) + 1) + "|")
-        models = MODELS | (MANY_STEPS if arguments.few else {})
-        for label, model in models.items():
+        for label, model in MODELS.items():
             means = []
             for size in sizes:
                 ranks = []
                 start = time.perf_counter()
                 for rows, test in splits:
-                    if label in MANY_STEPS:  # 2,000; a batch has 64 rows
-                        model.set_params(model__max_epochs=-(-2000 // -(-size // 64)))
                     fitted = model.fit(X[rows[:size]], y[rows[:size]])
                     ranks.append(spearman_score(y[test], fitted.predict(X[test])))
                 seconds = (time.perf_counter() - start) / len(splits)

@@ -24,7 +24,7 @@ from sklearn_memorability.finetuning import FineTunedRegressor
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 from sklearn_memorability.regression._baselines import ScoreNeighbors, ScoreSVR, ScoreTree
 from sklearn_memorability.regression._layers import LayersRegressor
-from sklearn_memorability.regression._scaler import BatchedScaler
+from sklearn_memorability.regression._scaler import BatchedScaler, SpreadScaler
 
 # Beside what skops trusts: scikit-learn's estimators, NumPy's arrays, Python's containers.
 TRUSTED = (
@@ -38,6 +38,7 @@ TRUSTED = (
     ScoreNeighbors,
     ScoreSVR,
     ScoreTree,
+    SpreadScaler,
     VisualSemanticEmbedding,
     Bunch,
     Tree,  # its nodes are checked below

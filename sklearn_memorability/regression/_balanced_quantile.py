@@ -26,7 +26,11 @@ from sklearn_memorability._training import (
 )
 from sklearn_memorability.metrics._rank import rank_correlation
 from sklearn_memorability.regression._branches import is_sizes, resolve_branches
-from sklearn_memorability.regression._linear_path import LinearPath, Ridge
+from sklearn_memorability.regression._kernel_path import (
+    KernelPath,
+    KernelRidge,
+    ridge_input_dropout,
+)
 from sklearn_memorability.regression._network import (
     ACTIVATIONS,
     build_net,
@@ -54,7 +58,7 @@ _FIXED = (
 _PATIENCE = 5
 # Passes and steps of max_epochs="auto". Few rows are learnt in fewer steps: more make them no
 # better, as measured by `benchmarks/rows.py --few`.
-_LEAST_EPOCHS, _LEAST_STEPS, _STEPS_A_ROW = 10, 2000, 4
+_LEAST_EPOCHS, _LEAST_STEPS, _STEPS_A_ROW = 10, 500, 1
 
 
 class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
@@ -109,13 +113,14 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         penalises a linear model as much as the best ridge penalty alpha does,
         alpha / (alpha + n_samples): much where the rows are few and the features
         many, next to nothing where they are not. Inputs must have been scaled.
-    linear_weight : float in [0, 1], default=0.0
-        Weight of a linear path in the class probabilities. Above 0, a ridge regression
-        is fitted in closed form, its penalty the best by leave-one-out error; a normal
+    kernel_weight : float in [0, 1], default=0.0
+        Weight of a kernel path in the class probabilities. Above 0, a kernel ridge
+        regression with the kernel exp(-distance) is fitted in closed form to the
+        scores' normal scores, its penalty the best by leave-one-out error; a normal
         distribution of that error around its prediction gives each class a
-        probability, and the mixture with the network's is what is predicted. With more
-        rows than features it needs memory for the square of the features' number,
-        otherwise for a copy of X in double precision.
+        probability, and the mixture with the network's is what is predicted. Of more
+        than 2,000 rows a sample of 2,000 carries the kernel (Nyström's approximation
+        [4]_); the fitted model keeps these rows.
     optimizer : {"adam", "rmsprop", "sgd"}, default="adam"
         The optimiser.
     lr : float, default=1e-3
@@ -139,8 +144,8 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         of many rows to a small set of one's own. Kept are the classes (``thresholds_``,
         ``class_values_``, what quantiles come from), ``score_range_`` and
         ``input_dropout_`` by ``"ridge"``; training starts from the present weights,
-        with a new optimiser; the linear path becomes a ridge regression of what its
-        last fit leaves over, whose penalty, chosen anew, holds it to that fit. Scores
+        with a new optimiser; the kernel path becomes a regression of what its last fit
+        leaves over, whose penalty, chosen anew, holds it to that fit. Scores
         that were measured in another way need ``recalibrate`` first. The features and
         what defines classes and network must not change.
     random_state : int, RandomState instance or None, default=None
@@ -208,6 +213,8 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
        losses", ICML 2018.
     .. [3] X. Geng, "Label distribution learning", IEEE Transactions on Knowledge and
        Data Engineering 28(7), 2016.
+    .. [4] C. Williams, M. Seeger, "Using the Nyström method to speed up kernel
+       machines", NIPS 2000.
 
     Examples
     --------
@@ -232,7 +239,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "input_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"ridge"})],
-        "linear_weight": [Interval(Real, 0, 1, closed="both")],
+        "kernel_weight": [Interval(Real, 0, 1, closed="both")],
         "optimizer": [StrOptions({"adam", "rmsprop", "sgd"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -249,7 +256,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
     class_values_: np.ndarray
     score_range_: tuple[float, float]
     _distributions: ClassDistributions
-    _ridge: Ridge | None
     _fixed: dict[str, Any]
 
     def __init__(
@@ -265,7 +271,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         activation: str = "relu",
         dropout: float = 0.5,
         input_dropout: float | str = 0.0,
-        linear_weight: float = 0.0,
+        kernel_weight: float = 0.0,
         optimizer: str = "adam",
         lr: float = 1e-3,
         batch_size: int = 16,
@@ -288,7 +294,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         self.activation = activation
         self.dropout = dropout
         self.input_dropout = input_dropout
-        self.linear_weight = linear_weight
+        self.kernel_weight = kernel_weight
         self.optimizer = optimizer
         self.lr = lr
         self.batch_size = batch_size
@@ -338,7 +344,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         fixed = self._fix_settings(goes_on)
         score_range = resolve_score_range(y, self.score_range_ if goes_on else self.score_range)
         device = resolve_device(self.device)
-        seeds = draw_seeds(check_random_state(self.random_state), 4)
+        seeds = draw_seeds(check_random_state(self.random_state), 5)
         callbacks = list(copy.deepcopy(self.net_callbacks or []))
         held_out = None
         if self.early_stopping:
@@ -352,6 +358,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             classes, fitted = self._make_classes(X, y, sample_weight, score_range)
         fitted |= {"device_": device, "_fixed": fixed}
         weights_before = self.net_.module_ if goes_on else None
+        path = self._kernel_path(X, y, sample_weight, fitted, seeds[4], weights_before)
         # Until the new network is trained there is none: whoever interrupts a refit
         # finds an unfitted estimator, not the old network among new thresholds.
         self.__dict__.pop("net_", None)
@@ -363,9 +370,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             max_epochs = max(_LEAST_EPOCHS, math.ceil(least_steps / n_batches))
         if held_out is not None:
             callbacks += stop_at_best(*held_out, fitted["class_values_"])
-        linear_path = None
-        if self.linear_weight > 0:
-            linear_path = LinearPath(fitted["_ridge"], classes.thresholds[:-1])
         net = build_net(
             {
                 "branches": fixed["branches"],
@@ -376,8 +380,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
                 "dropout": self.dropout,
                 "input_dropout": fitted["input_dropout_"],
                 "n_members": self.n_members,
-                "linear_weight": self.linear_weight,
-                "linear_path": linear_path,
+                "kernel_path": path,
                 "init_seed": seeds[0],
                 "dropout_seed": seeds[1],
             },
@@ -547,8 +550,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         inner = np.clip(offset + slope * self.thresholds_[:-1], *self.score_range_)
         self.thresholds_ = np.append(inner, self.thresholds_[-1])
         self._distributions = self._distributions.moved(offset, slope)
-        if self._ridge is not None:
-            self._ridge = self._ridge.moved(offset, slope)
         return self
 
     def _scores_of(self, proba: np.ndarray) -> np.ndarray:
@@ -609,11 +610,9 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
     ) -> tuple[ScoreClasses, dict[str, Any]]:
         """Return the classes of the scores, and the attributes fitted with them."""
         classes = ScoreClasses.of(y, self.n_classes, sample_weight, top=score_range[1])
-        ridge, input_dropout = None, self.input_dropout
-        if self.linear_weight > 0 or input_dropout == "ridge":
-            ridge = Ridge.of(X, y, sample_weight)
-            if input_dropout == "ridge":
-                input_dropout = ridge.input_dropout(len(X))
+        input_dropout = self.input_dropout
+        if input_dropout == "ridge":
+            input_dropout = ridge_input_dropout(X, y, sample_weight)
         return classes, {
             "score_range_": score_range,
             "thresholds_": classes.thresholds,
@@ -622,15 +621,14 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             "n_classes_": len(classes.thresholds),
             "input_dropout_": float(input_dropout),
             "_distributions": ClassDistributions.of(
-                classes, y, sample_weight, self.target == "soft", 1 - self.linear_weight
+                classes, y, sample_weight, self.target == "soft", 1 - self.kernel_weight
             ),
-            "_ridge": ridge,
         }
 
     def _keep_classes(
         self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray
     ) -> tuple[ScoreClasses, dict[str, Any]]:
-        """Sort the scores into the classes of the last fit; its ridge regression goes on too.
+        """Sort the scores into the classes of the last fit.
 
         Some dozens of rows say little about sixteen classes or a thousand coefficients;
         what many rows have said before is the better start.
@@ -646,18 +644,33 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
                 stacklevel=4,
             )
         classes = ScoreClasses.within(self.thresholds_, y)
-        ridge = self._ridge
-        if self.linear_weight > 0:
-            ridge = Ridge.of(X, y, sample_weight, start=ridge)
         by_ridge = self.input_dropout == "ridge"
         names = ("score_range_", "thresholds_", "class_values_", "n_classes_")
         return classes, {
             **{name: getattr(self, name) for name in names},
             "class_counts_": classes.counts,
             "input_dropout_": self.input_dropout_ if by_ridge else float(self.input_dropout),
-            "_distributions": replace(self._distributions, soft_share=1 - self.linear_weight),
-            "_ridge": ridge,
+            "_distributions": replace(self._distributions, soft_share=1 - self.kernel_weight),
         }
+
+    def _kernel_path(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray,
+        fitted: dict[str, Any],
+        seed: int,
+        before: torch.nn.Module | None,
+    ) -> KernelPath | None:
+        """Return the kernel path, which goes on from that of the network before."""
+        if self.kernel_weight == 0:
+            return None
+        path = None if before is None else before.kernel_path
+        start = None if path is None else path.ridge
+        distributions = fitted["_distributions"]
+        target = distributions.normal_scores(y)
+        ridge = KernelRidge.of(X, target, sample_weight, seed, start)
+        return KernelPath(ridge, distributions.thresholds, self.kernel_weight)
 
     def __getstate__(self) -> dict[str, Any]:
         # Settings and NumPy arrays alone, so that pickle, joblib and skops can keep it.
@@ -668,7 +681,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
             state["net_"] = plain_net(self.net_)
             state["device_"] = str(self.device_)
             state["_distributions"] = asdict(self._distributions)
-            state["_ridge"] = None if self._ridge is None else asdict(self._ridge)
             del state["history_"]
         return state
 
@@ -677,7 +689,6 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         if "net_" not in state:
             return
         self._distributions = ClassDistributions(**state["_distributions"])
-        self._ridge = None if state["_ridge"] is None else Ridge(**state["_ridge"])
         try:
             self.device_ = resolve_device(self.device)
         except ValueError:  # it was trained on another machine

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from sklearn_memorability._training import IndexBatches
-from sklearn_memorability.regression._linear_path import LinearPath, Ridge
+from sklearn_memorability.regression._kernel_path import KernelPath, KernelRidge
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": functional.relu,
@@ -47,9 +47,7 @@ class BranchedMLP(nn.Module):
         Share of the units, and of the inputs, left out in training.
     n_members : int
         Number of networks trained side by side.
-    linear_weight : float
-        Weight of the linear path in the mixture that is predicted.
-    linear_path : LinearPath, optional
+    kernel_path : KernelPath, optional
         Class probabilities to mix in when predicting.
     init_seed, dropout_seed : int
         Seeds of this network's own generators; torch's global one is not touched.
@@ -65,8 +63,7 @@ class BranchedMLP(nn.Module):
         dropout: float,
         input_dropout: float = 0.0,
         n_members: int = 1,
-        linear_weight: float = 0.0,
-        linear_path: LinearPath | None = None,
+        kernel_path: KernelPath | None = None,
         init_seed: int = 0,
         dropout_seed: int = 0,
     ) -> None:
@@ -83,8 +80,7 @@ class BranchedMLP(nn.Module):
         sizes = [merged, *hidden_layer_sizes]
         self.shared = layers(sizes)
         self.output = _layer(sizes[-1], n_classes, n_members, rng)
-        self.linear_path = linear_path
-        self.linear_weight = linear_weight
+        self.kernel_path = kernel_path
         self.n_members = n_members
         self.activation = ACTIVATIONS[activation]
         self.dropout = dropout
@@ -97,7 +93,7 @@ class BranchedMLP(nn.Module):
 
         Of shape (n_samples, n_classes); in the training of several members
         (n_members, n_samples, n_classes), one set for each. When several members or a
-        linear path predict, the logits are those of the mixed probabilities.
+        kernel path predict, the logits are those of the mixed probabilities.
         """
         inputs = self._mask_inputs(X)
         merged = [
@@ -105,13 +101,13 @@ class BranchedMLP(nn.Module):
             for columns, layers in zip(self.columns, self.branches, strict=True)
         ]
         logits = self.output(self._through(self.shared, torch.cat(merged, dim=-1)))
-        if self.training or (self.n_members == 1 and self.linear_path is None):
+        if self.training or (self.n_members == 1 and self.kernel_path is None):
             return logits
         log_proba = logits.log_softmax(dim=-1)
         if self.n_members > 1:
             log_proba = log_proba.logsumexp(dim=0) - math.log(self.n_members)
-        if self.linear_path is not None:
-            proba = torch.lerp(log_proba.exp(), self.linear_path(X), self.linear_weight)
+        if self.kernel_path is not None:
+            proba = torch.lerp(log_proba.exp(), self.kernel_path(X), self.kernel_path.weight)
             # The smallest normal number, so that a class ruled out has a logit too.
             log_proba = proba.clamp_min(torch.finfo(proba.dtype).tiny).log()
         return log_proba
@@ -142,9 +138,8 @@ class BranchedMLP(nn.Module):
     def _mask(self, x: torch.Tensor, kept: float) -> torch.Tensor:
         if self._rng is None or self._rng.device != x.device:
             self._rng = torch.Generator(x.device).manual_seed(self.dropout_seed)
-        return torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(
-            kept, generator=self._rng
-        )
+        # Four times as fast as Tensor.bernoulli_, which would take a third of a fit.
+        return (torch.rand(x.shape, device=x.device, generator=self._rng) < kept).to(x.dtype)
 
 
 class MemberLinear(nn.Module):
@@ -189,7 +184,7 @@ def build_net(network: Mapping[str, Any], device: torch.device, **settings: Any)
 
 def plain_net(net: NeuralNet) -> dict[str, Any]:
     """Return what a trained net can be built from again: settings and NumPy arrays."""
-    left_out = {"linear_path", "init_seed", "dropout_seed"}
+    left_out = {"kernel_path", "init_seed", "dropout_seed"}
     settings = net.get_params_for("module").items()
     weights = net.module_.state_dict().items()
     return {
@@ -203,15 +198,17 @@ def rebuilt_net(plain: Mapping[str, Any], n_features: int, device: torch.device)
     """Return the net that :func:`plain_net` described; a ValueError if it does not fit itself."""
     network, weights = dict(plain["network"]), plain["weights"]
     try:
-        if "linear_path.coef" in weights:
-            ridge = Ridge(weights["linear_path.coef"], 0.0, 0.0, 0.0)
-            network["linear_path"] = LinearPath(ridge, weights["linear_path.thresholds"])
+        landmarks = weights.get("kernel_path.landmarks")
+        if landmarks is not None:
+            ridge = KernelRidge(landmarks, 0.0, weights["kernel_path.coef"], 0.0, 0.0)
+            network["kernel_path"] = KernelPath(ridge, weights["kernel_path.thresholds"])
         # A network on this device has shapes and no memory, whatever sizes a file gives.
         with torch.device("meta"):
             expected = {k: tuple(v.shape) for k, v in BranchedMLP(**network).state_dict().items()}
-        if "linear_path" in network:
-            expected["linear_path.coef"] = (n_features,)
-            expected["linear_path.thresholds"] = (network["n_classes"] - 1,)
+        if landmarks is not None:
+            expected["kernel_path.landmarks"] = (len(landmarks), n_features)
+            expected["kernel_path.coef"] = (len(landmarks),)
+            expected["kernel_path.thresholds"] = (network["n_classes"] - 1,)
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         raise ValueError("The settings of the stored network are damaged.") from error
     found = {name: np.shape(array) for name, array in weights.items()}

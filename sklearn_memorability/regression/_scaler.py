@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches
 from sklearn_memorability.regression._rows import refuse_bfloat16
 
 _ROWS_AT_A_TIME = 4096
+_UNITS_OF_THEIR_OWN = 100
 
 
 class BatchedScaler(StandardScaler):
@@ -26,4 +27,24 @@ class BatchedScaler(StandardScaler):
         self._reset()
         for rows in gen_batches(max(len(X), 1), _ROWS_AT_A_TIME):
             self.partial_fit(X[rows])
+        return self
+
+
+class SpreadScaler(BatchedScaler):
+    """Scaler that keeps a part of what features of one kind differ in spread.
+
+    A network's features with a large spread say more about the scores than those with a small
+    one. Their standard deviation becomes the square root of what it is beside the median, from a
+    half to 2. Features whose spreads differ a hundredfold have units of their own; theirs becomes
+    1.
+    """
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Compute the mean and the scale."""
+        super().fit(X, y, sample_weight)
+        spreads = self.scale_[self.var_ > 0]
+        if len(spreads):
+            low, median, high = np.quantile(spreads, [0.05, 0.5, 0.95])
+            if high < _UNITS_OF_THEIR_OWN * low:
+                self.scale_ = self.scale_ / np.clip(np.sqrt(self.scale_ / median), 0.5, 2)
         return self

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 # How wide a soft target is, in standard deviations of the training scores.
 SOFT_WIDTH = 0.5
@@ -12,7 +12,7 @@ SOFT_WIDTH = 0.5
 # The grid does not grow with the training rows, and is finer than any class is known.
 _GRID = np.linspace(0, 1, 101)
 
-# Steps of the deconvolution. Beside a linear path it has then settled; where there is
+# Steps of the deconvolution. Beside a kernel path it has then settled; where there is
 # none, more steps would begin to fit the network's noise.
 _STEPS = 3
 
@@ -106,16 +106,19 @@ class ClassDistributions:
         Quantiles of each class's scores, from the least to the largest.
     mean, variance : numpy.ndarray of shape (n_classes,)
         Mean and variance of each class's scores.
+    share : numpy.ndarray of shape (n_classes,)
+        Share of the training scores, by weight, in each class.
     soft : numpy.ndarray of shape (n_classes, n_classes) or None
         Soft targets spread a class over others: the mean target of each class's rows.
         None for hard targets.
     soft_share : float
-        The share of the class probabilities that was learnt from targets, not linearly.
+        The share of the class probabilities that the network learnt from targets.
     """
 
     grid: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
+    share: np.ndarray
     soft: np.ndarray | None = None
     soft_share: float = 1.0
 
@@ -141,7 +144,24 @@ class ClassDistributions:
             for (scores, w), mean in zip(each, means, strict=True)
         ]
         grid = [np.quantile(scores, _GRID, method="inverted_cdf", weights=w) for scores, w in each]
-        return cls(np.array(grid), np.array(means), np.array(variances), spread, soft_share)
+        share = np.array([w.sum() for _, w in each]) / sample_weight.sum()
+        return cls(np.array(grid), np.array(means), np.array(variances), share, spread, soft_share)
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The normal scores between the classes, of shape (n_classes - 1,)."""
+        return ndtri(np.cumsum(self.share)[:-1])
+
+    def normal_scores(self, y: np.ndarray) -> np.ndarray:
+        """Return what scores would be if the training scores had the normal distribution."""
+        before = np.cumsum(self.share) - self.share
+        levels = (before[:, None] + self.share[:, None] * _GRID).ravel()
+        values = self.grid.ravel()
+        # The mean of the first and the last level with this score, or of those around it.
+        first = np.minimum(np.searchsorted(values, y, side="left"), len(values) - 1)
+        last = np.maximum(np.searchsorted(values, y, side="right") - 1, 0)
+        edge = 0.5 / len(y)  # the extremes have a rank too
+        return ndtri(np.clip((levels[first] + levels[last]) / 2, edge, 1 - edge))
 
     def moved(self, offset: float, slope: float) -> "ClassDistributions":
         """Return the distributions of ``offset + slope * score``."""

@@ -120,7 +120,7 @@ def test_smoothing_spreads_shares_and_keeps_their_sum(fitted, image):
     [
         lambda: make_pipeline(_features(), StandardScaler(with_mean=False), _head(n_classes=3)),
         lambda: make_pipeline(_features(), StandardScaler(with_std=False), "passthrough", _head()),
-        lambda: make_pipeline(_features(), _head(n_members=2, linear_weight=0.5)),
+        lambda: make_pipeline(_features(), _head(n_members=2, kernel_weight=0.5)),
         lambda: make_pipeline(
             FeatureUnion(
                 [("a", _features()), ("b", make_pipeline(_features())), ("c", "drop")],

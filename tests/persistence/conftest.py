@@ -31,7 +31,7 @@ def rows():
 
 @pytest.fixture(scope="session")
 def recommended(rows):
-    """Members of their own, soft targets, a linear path: all that the regressor has."""
+    """Members of their own, soft targets, a kernel path: all that the regressor has."""
     model = recommended_regressor(random_state=0, max_epochs=1, branch_sizes=(8,), device="cpu")
     return model.fit(*rows)
 

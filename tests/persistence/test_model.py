@@ -67,8 +67,8 @@ def test_every_prediction_is_the_same_to_the_last_bit_and_the_facts_tell_of_it(
 
 def test_the_fitted_model_is_saved_whatever_its_parameters_are_now(tiny, rows, tmp_path):
     X, y = rows
-    model = tiny(linear_weight=0.5).fit(X, y).recalibrate(X, 0.5 * y)
-    model.set_params(n_classes=4, hidden_layer_sizes=(9, 9), n_members=3, linear_weight=0)
+    model = tiny(kernel_weight=0.5).fit(X, y).recalibrate(X, 0.5 * y)
+    model.set_params(n_classes=4, hidden_layer_sizes=(9, 9), n_members=3, kernel_weight=0)
     # A device that is not here becomes the best there is.
     loaded = saved_and_loaded(model.set_params(device="cuda:99"), tmp_path)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))

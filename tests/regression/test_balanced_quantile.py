@@ -61,9 +61,9 @@ def _check(estimator, **expected_failures):
         {},
         {"branches": TWO_BRANCHES, "aggregation": "mean"},
         {"n_members": 4},
-        {"linear_weight": 0.5, "input_dropout": "ridge", "target": "soft"},
+        {"kernel_weight": 0.5, "input_dropout": "ridge", "target": "soft"},
         {"early_stopping": True, "target": "soft", "aggregation": "mean"},
-        {"warm_start": True, "linear_weight": 0.5},
+        {"warm_start": True, "kernel_weight": 0.5},
     ],
     ids=str,
 )
@@ -72,7 +72,7 @@ def test_all_of_check_estimator(params):
         "Rows of weight two and rows given twice fall into different mini-batches, as in "
         "scikit-learn's own MLP. With one batch and no dropout the check passes: below."
     )
-    if "linear_weight" in params:
+    if "kernel_weight" in params:
         reason += " Leaving one row out, too, leaves out both or one of them."
     excused = NAN_CHECK | {WEIGHTS_CHECK: reason}
     if "warm_start" in params:
@@ -138,24 +138,19 @@ def test_means_take_the_bias_away_and_keep_the_order():
     assert abs(np.mean(mean.predict(X[1::2]) - y[1::2])) < 0.01
     assert np.mean(upper.predict(X[1::2]) - y[1::2]) > 0.02
     assert spearman_score(y[1::2], upper.predict(X[1::2])) == pytest.approx(
-        spearman_score(y[1::2], mean.predict(X[1::2])), abs=0.02
+        spearman_score(y[1::2], mean.predict(X[1::2])), abs=0.03
     )
     assert mean.score(X[1::2], y[1::2]) > 0.2
 
 
-# Linear path, input dropout, steps --------------------------------------------------
+# Steps ----------------------------------------------------------------------------
 
 
 def test_few_rows_get_more_passes(scores):
     X, y = scores
     settings = {"max_epochs": "auto", "branch_sizes": (), "hidden_layer_sizes": ()}
-    # Steps: four a row, but no more than 2,000; passes: no fewer than ten.
-    for n_rows, batch_size, n_passes in (
-        (24, 64, 96),
-        (150, 10, 40),
-        (1500, 50, 67),
-        (1500, 7, 10),
-    ):
+    # Steps: one a row, but no more than 500; passes: no fewer than ten.
+    for n_rows, batch_size, n_passes in ((24, 64, 24), (150, 10, 10), (900, 60, 34), (1500, 7, 10)):
         many = np.resize(X, (n_rows, X.shape[1])), np.resize(y, n_rows)
         assert len(_model(batch_size=batch_size, **settings).fit(*many).history_) == n_passes
 
@@ -248,7 +243,7 @@ def test_quantiles_are_those_of_the_mixed_training_scores(scores):
 
 @pytest.mark.parametrize(
     "params",
-    [{"target": "hard"}, {"target": "soft"}, {"target": "soft", "linear_weight": 0.5}],
+    [{"target": "hard"}, {"target": "soft"}, {"target": "soft", "kernel_weight": 0.5}],
     ids=str,
 )
 def test_intervals_hold_what_they_say_on_rows_not_seen(params):
@@ -312,7 +307,7 @@ def test_a_memory_mapped_file_is_an_array_like_any(scores, tmp_path):
     X, y = scores
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    for params in ({}, {"linear_weight": 0.5, "early_stopping": True}):
+    for params in ({}, {"kernel_weight": 0.5, "early_stopping": True}):
         expected = _model(**params).fit(X, y).predict(X)
         assert np.array_equal(_model(**params).fit(mapped, y).predict(mapped), expected)
 

@@ -1,4 +1,4 @@
-"""The network and its linear path, by hand, through ``net_``."""
+"""The network and its kernel path, by hand, through ``net_``."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from scipy.special import softmax
 from scipy.stats import norm
 from sklearn.linear_model import RidgeCV
 
+from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 
 # One step of plain gradient descent over all rows; by the second, weights stay as they start.
@@ -112,40 +113,78 @@ def test_members_average_their_probabilities(scores):
     assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
 
 
-def test_the_linear_path_is_mixed_in_by_its_weight(scores):
+def test_the_kernel_path_is_mixed_in_by_its_weight(scores):
     X, y = scores
-    network, linear, mixed = (
-        _model(linear_weight=weight).fit(X, y).predict_class_proba(X) for weight in (0, 1, 0.25)
+    network, kernel, mixed = (
+        _model(kernel_weight=weight).fit(X, y).predict_class_proba(X) for weight in (0, 1, 0.25)
     )
-    np.testing.assert_allclose(mixed, 0.75 * network + 0.25 * linear, atol=1e-6)
-    model = _model(linear_weight=0.25, n_members=2).fit(X, y)
+    np.testing.assert_allclose(mixed, 0.75 * network + 0.25 * kernel, atol=1e-6)
+    model = _model(kernel_weight=0.25, n_members=2).fit(X, y)
     assert np.array_equal(model.net_.predict_proba(X), model.predict_class_proba(X))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_kernel_path_is_kernel_ridge_of_normal_scores_with_its_left_out_error(weighted):
+    rng = np.random.default_rng(0)
+    X = (5 + rng.normal(size=(80, 6))).astype(np.float32)
+    X[1] = X[0]
+    y = 0.5 + 0.05 * (X[:, 0] - 5) + 0.03 * rng.normal(size=80)
+    weight = rng.integers(1, 3, size=80).astype(float) if weighted else np.ones(80)
+    settings = {"kernel_weight": 1, "n_classes": 8, "max_epochs": 1, "aggregation": "mean"}
+    model = _model(**settings).fit(X, y, sample_weight=7 * weight)
+
+    weight /= weight.mean()
+    order = np.argsort(y)
+    z = np.empty(80)
+    z[order] = norm.ppf((np.cumsum(weight[order]) - weight[order] / 2) / 80)
+    distance = np.linalg.norm(X[:, None].astype(float) - X, axis=2)
+    gram = np.exp(-0.5 * distance / np.sqrt(X.var(axis=0).sum()))
+
+    def predict(penalty, rows):
+        # Weighted least squares with an intercept that is not penalised.
+        n = len(rows)
+        system = np.ones((n + 1, n + 1))
+        system[:n, :n] = gram[np.ix_(rows, rows)] + np.diag(penalty / weight[rows])
+        system[n, n] = 0
+        *coef, intercept = np.linalg.solve(system, np.append(z[rows], 0))
+        return gram[:, rows] @ coef + intercept
+
+    def left_out_error(penalty):
+        others = [np.delete(np.arange(80), i) for i in range(80)]
+        left_out = [z[i] - predict(penalty, rows)[i] for i, rows in enumerate(others)]
+        return np.sqrt(np.average(np.square(left_out), weights=weight))
+
+    error, penalty = min((left_out_error(p), p) for p in np.logspace(-3, 5, 33))
+    shares = [weight[y <= threshold].sum() / 80 for threshold in model.thresholds_[:-1]]
+    below = norm.cdf(norm.ppf(shares), predict(penalty, np.arange(80))[:, None], error)
+    proba = np.diff(np.hstack([np.zeros((80, 1)), below, np.ones((80, 1))]), axis=1)
+    np.testing.assert_allclose(model.predict_class_proba(X), proba, atol=0.02)
+
+
+def test_a_sample_of_many_rows_carries_the_kernel():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 3)).astype(np.float32)
+    y = 1 / (1 + np.exp(-X[:, 0] * X[:, 1]))
+    model = _model(kernel_weight=1, max_epochs=1, n_classes=16, aggregation="mean")
+    model.fit(X[:4000], y[:4000])
+    assert model.net_.module_.kernel_path.landmarks.shape == (2000, 3)
+    assert spearman_score(y[4000:], model.predict(X[4000:])) > 0.95
 
 
 @pytest.mark.parametrize(
     ("n_rows", "n_features", "weighted"), [(30, 40, True), (2500, 20, False), (2500, 20, True)]
 )
-def test_the_linear_path_is_scikit_learns_ridge_with_its_left_out_error(
-    n_rows, n_features, weighted
-):
+def test_input_dropout_penalises_as_scikit_learns_best_ridge_does(n_rows, n_features, weighted):
     # Features far from zero, two that are the same, and more than one block of rows.
     rng = np.random.default_rng(0)
     X = (5 + rng.normal(size=(n_rows, n_features))).astype(np.float32)
     X[:, 1] = X[:, 0]
     y = 0.5 + 0.05 * (X[:, 0] - 5) + 0.1 * rng.normal(size=n_rows)
     weight = rng.integers(1, 5, size=n_rows).astype(float) if weighted else np.ones(n_rows)
-    model = _model(linear_weight=1, input_dropout="ridge", score_range=(-1, 2), max_epochs=1)
+    model = _model(input_dropout="ridge", score_range=(-1, 2), max_epochs=1)
     model.fit(X, y, sample_weight=7 * weight)
     expected = RidgeCV(np.logspace(-2, 7, 37))
     expected.fit(X.astype(float), y, sample_weight=weight / weight.mean())
-    path, error = model.net_.module_.linear_path, np.sqrt(-expected.best_score_)
-    np.testing.assert_allclose(path.coef, expected.coef_, rtol=1e-5, atol=1e-9)
-    assert [path.intercept, path.error] == pytest.approx([expected.intercept_, error])
-    # Class probabilities are a normal distribution's around the prediction.
-    below = norm.cdf(model.thresholds_[:-1], expected.predict(X)[:, None], error)
-    edges = np.zeros((n_rows, 1)), np.ones((n_rows, 1))
-    proba = np.diff(np.hstack([edges[0], below, edges[1]]), axis=1)
-    np.testing.assert_allclose(model.predict_class_proba(X), proba, atol=1e-4)
     # A rate p adds noise of variance p / (1 - p) to each input: a penalty of n p / (1 - p).
     rate = model.input_dropout_
     assert n_rows * rate / (1 - rate) == pytest.approx(expected.alpha_)

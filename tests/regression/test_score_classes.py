@@ -66,7 +66,7 @@ def test_equal_scores_share_a_right_closed_class_and_fewer_classes_are_warned_of
 
 @pytest.mark.parametrize("aggregation", ["upper", "mean"])
 def test_one_distinct_score_is_predicted_always(scores, aggregation):
-    settings = {"aggregation": aggregation, "linear_weight": 0.5, "max_epochs": 1}
+    settings = {"aggregation": aggregation, "kernel_weight": 0.5, "max_epochs": 1}
     with pytest.warns(UserWarning, match="balanced class"):
         model = BalancedQuantileClassifierRegressor(**settings).fit(scores[0], np.full(150, 0.7))
     np.testing.assert_allclose(model.predict(scores[0]), 0.7)

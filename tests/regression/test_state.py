@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn_memorability.pipelines import mlp_regressor, recommended_regressor
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor as Regressor
 
-TRUSTED = [Regressor, type(mlp_regressor()["scale"])]
+TRUSTED = [Regressor, *(type(make()["scale"]) for make in (mlp_regressor, recommended_regressor))]
 
 
 def _by_joblib(model):
@@ -73,7 +73,7 @@ def test_copies_predict_the_same_to_the_last_bit(scores, model):
 
 
 def test_the_state_holds_settings_and_arrays_alone(scores):
-    model = _model(linear_weight=0.5, input_dropout="ridge", device=torch.device("cpu"))
+    model = _model(kernel_weight=0.5, input_dropout="ridge", device=torch.device("cpu"))
     plain = (type(None), bool, int, float, str, slice, np.ndarray, np.generic)
 
     def look(value):
@@ -98,7 +98,12 @@ def test_copies_of_an_unfitted_regressor_can_be_fitted(scores):
 def test_files_hold_the_weights_once_and_do_not_grow_with_the_rows(scores):
     X, y = scores
     many = np.tile(X, (20, 1)), np.tile(y, 20)
-    settings = {"random_state": 0, "max_epochs": 1, "early_stopping": True, "linear_weight": 0.5}
+    settings = {
+        "random_state": 0,
+        "max_epochs": 1,
+        "early_stopping": True,
+        "input_dropout": "ridge",
+    }
     few, more = (Regressor(**settings).fit(*rows) for rows in ((X, y), many))
     n_weights = sum(parameter.numel() for parameter in few.net_.module_.parameters())
     for write in (pickle.dumps, skops.io.dumps):
@@ -141,7 +146,7 @@ def _changed(state, **network):
     ids=str,
 )
 def test_sizes_that_do_not_fit_the_arrays_are_refused_before_memory_is_taken(scores, network):
-    state = _model(linear_weight=0.5).fit(*scores).__getstate__()
+    state = _model(kernel_weight=0.5).fit(*scores).__getstate__()
     with pytest.raises(ValueError, match="stored network"):
         Regressor.__new__(Regressor).__setstate__(_changed(state, **network))
 

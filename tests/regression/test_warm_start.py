@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.linear_model import RidgeCV
 
 from sklearn_memorability.metrics import spearman_score
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
@@ -74,10 +73,10 @@ def test_classes_and_the_copied_network_are_kept_and_rows_counted_anew(scores):
     assert np.array_equal(first.predict(X), before)
 
 
-@pytest.mark.parametrize("linear_weight", [0, 0.5])
-def test_own_rows_teach_what_the_first_fit_could_not_know(scores, own, linear_weight):
+@pytest.mark.parametrize("kernel_weight", [0, 0.5])
+def test_own_rows_teach_what_the_first_fit_could_not_know(scores, own, kernel_weight):
     settings = {"n_classes": 16, "target": "soft", "aggregation": "mean", "max_epochs": 30}
-    model = _model(dropout=0.1, linear_weight=linear_weight, **settings).fit(*scores)
+    model = _model(dropout=0.1, kernel_weight=kernel_weight, **settings).fit(*scores)
     rng = np.random.default_rng(2)
     X = rng.normal(size=(2000, 6)).astype(np.float32)
     y = 0.1 + 0.4 / (1 + np.exp(-X[:, 0] - X[:, 1]))
@@ -99,40 +98,32 @@ def test_scores_of_another_level_are_told_to_recalibrate(scores, own):
         model.recalibrate(own[0], own[1] / 4).fit(own[0], own[1] / 4)
 
 
-# The linear path --------------------------------------------------------------------
+# The kernel path --------------------------------------------------------------------
 
 
-def _ridge(X, y):
-    return RidgeCV(np.logspace(-2, 7, 37)).fit(X.astype(float), y)
-
-
-def test_the_linear_path_is_held_to_the_one_before_in_the_new_scale(scores, own):
+def test_the_kernel_path_is_held_to_the_one_before(scores, own):
     X, y = scores
-    model = _model(linear_weight=1, n_classes=32, aggregation="mean").fit(X, y)
-    before, thresholds = _ridge(X, y), model.thresholds_[:-1]
-    model.recalibrate(*own)
-    slope, offset = np.polyfit(thresholds, model.thresholds_[:-1], 1)
-    assert 0.1 < slope < 1
-    model.set_params(warm_start=True).fit(*own)
-    # A ridge of what the one before leaves over: next to nothing where that is noise.
-    change = _ridge(own[0], own[1] - offset - slope * before.predict(own[0]))
-    path = model.net_.module_.linear_path
-    np.testing.assert_allclose(path.coef, slope * before.coef_ + change.coef_, rtol=1e-4)
-    intercept = offset + slope * before.intercept_ + change.intercept_
-    error = np.sqrt(-change.best_score_)
-    assert [path.intercept, path.error] == pytest.approx([intercept, error], rel=1e-4)
-    np.testing.assert_allclose(path.thresholds, model.thresholds_[:-1], rtol=1e-5)
+    model = _model(kernel_weight=0.5, n_classes=8).fit(X, y)
+    before = model.net_.module_.kernel_path
+    model.recalibrate(*own).set_params(warm_start=True).fit(*own)
+    path = model.net_.module_.kernel_path
+    assert torch.equal(path.landmarks, before.landmarks)
+    assert torch.equal(path.thresholds, before.thresholds)
+    # The same rows again leave next to nothing over.
+    change = copy.deepcopy(model).fit(*own).net_.module_.kernel_path.coef - path.coef
+    assert change.norm() < 0.3 * (path.coef - before.coef).norm()
 
 
-def test_the_linear_path_can_be_added_and_left_out(scores):
+def test_the_kernel_path_can_be_added_and_left_out(scores):
     X, y = scores
-    model = _model().fit(X, y).set_params(warm_start=True, linear_weight=1).fit(X, y)
-    np.testing.assert_allclose(model.net_.module_.linear_path.coef, _ridge(X, y).coef_, rtol=1e-5)
-    assert model.set_params(linear_weight=0).fit(X, y).net_.module_.linear_path is None
+    expected = _model(kernel_weight=1).fit(X, y).predict(X)
+    model = _model().fit(X, y).set_params(warm_start=True, kernel_weight=1).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5)
+    assert model.set_params(kernel_weight=0).fit(X, y).net_.module_.kernel_path is None
 
 
 def test_input_dropout_by_the_ridge_is_kept(scores, own):
-    model = _model(input_dropout="ridge", linear_weight=0.5).fit(*scores)
+    model = _model(input_dropout="ridge").fit(*scores)
     first = model.input_dropout_
     assert _model(input_dropout="ridge").fit(*own).input_dropout_ > 2 * first
     model.recalibrate(*own).set_params(warm_start=True).fit(*own)
