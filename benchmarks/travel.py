@@ -3,8 +3,7 @@
     python benchmarks/travel.py [--models embedded resmem] [--cache FILE] [--figure FILE]
 
 Printed is the matrix of ``experiments.table2``: Spearman's correlation with its bootstrap interval,
-and its share of the ceiling that people's agreement sets. The figure is its heat map. A model's
-figure on images that it was trained on is marked "fitted".
+and its share of the ceiling that people's agreement sets. ``--figure`` is its heat map.
 
 The sets lie in the folder that MEMORABILITY_TEST_DATA names. ``resmem`` needs ``pip install
 resmem`` and a third of a second an image.
@@ -15,7 +14,6 @@ import csv
 import os
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -65,7 +63,6 @@ def main() -> None:
     sets = {name: read(folder) for name, folder in folders.items()}
     table = table2(models, sets, trained_on=trained_on)
     print(table)
-    mpl.use("agg")
     TableDisplay.from_table(table).figure_.savefig(arguments.figure, dpi=100)
 
 

@@ -133,7 +133,7 @@ def tables(
     columns = (image_column, score_column, group_column, score_range or (0.0, 1.0))
     names = _TABLE_3 if table is TableName.TABLE_3 else _TABLE_2
     sets = dict(_load_set(text, names, columns, seed) for text in set_ or [])
-    data = None
+    data: Any = None
     if is_table_1 or lamem or images:
         data = _load_data(lamem, (images, scores, *columns), folds)
     output.mkdir(parents=True, exist_ok=True)

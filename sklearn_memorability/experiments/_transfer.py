@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,16 @@ def table2(
 
     Section 3.2 of Squalli-Houssaini et al. (2018): the model that was fitted to LaMem
     predicts the images of seven other sets, and each set's scores are compared with
-    the predictions by Spearman's correlation. Several models make a matrix, which shows
-    how far each travels.
+    the predictions by Spearman's correlation. Several models make a matrix.
 
     Parameters
     ----------
     models : estimator, or mapping of str to estimator or str
-        From images to scores. One that is fitted makes the paper's table. A mapping of
-        names to models makes a matrix of models and sets; there, a text is a ready model
-        or a file, as :func:`~sklearn_memorability.persistence.load` takes it, and an
-        estimator that is not fitted is fitted to each set of 50 images or more, a row
-        each. Give it a cache, as in ``svr_regressor(ImageFeatures(cache=...))``: its
-        features are computed anew for each fit otherwise.
+        From images to scores. One fitted estimator makes the paper's table, a mapping of
+        names to models a matrix of models and sets. In that, a text is a ready model or a
+        file, as :func:`~sklearn_memorability.persistence.load` takes it. An estimator that
+        is not fitted is fitted to each set of 50 images or more, a row each; give it a
+        cache, or its features are computed anew for each fit.
     sets : mapping of str to Bunch, tuple or str
         The sets that are at hand: by the paper's names ``"isola"``, ``"bylinskii"`` (or
         ``"figrim"``), ``"dubey"``, ``"cohendet"``, ``"libkuman"``, ``"bainbridge"`` (or
@@ -183,7 +181,7 @@ def _transfer(
     left_out = {"mse", "bias"} if number == 3 else set()
     shown = {name: _SHOWN[name] for name in _SHOWN if name not in left_out}
     is_matrix = isinstance(models, Mapping)
-    ready = iter([("", models, None, "")])
+    ready: Iterable[tuple[str, Any, TransferRow | None, str]] = [("", models, None, "")]
     if is_matrix:
         ready = _fitted(models, there, trained_on or {}, notes)
         notes += [f"{row.name}: missing: {x}" for row, x in by_row.items() if isinstance(x, str)]

@@ -22,10 +22,9 @@ _LEGEND_HEIGHT = 24
 class TableDisplay:
     r"""A dot plot of a table of results: here with its interval, beside the paper's.
 
-    Rows that have both a ``"model"`` and a ``"set"``, as
-    :func:`~sklearn_memorability.experiments.table2` of several models returns them, are
-    drawn as a heat map. Cells of images that a model has seen (``"status"`` is
-    ``"fitted"``) have no colour: their figures say nothing of new images.
+    Rows that all have a ``"model"`` and a ``"set"``, as
+    :func:`~sklearn_memorability.experiments.table2` of several models returns them, make a
+    heat map. Where a model has seen the images (``"status"`` is ``"fitted"``), it has no colour.
 
     Use :meth:`from_table`. All parameters are stored as attributes.
 
