@@ -20,8 +20,7 @@ from sklearn_memorability.experiments._results import ResultTable, human_ceiling
 from sklearn_memorability.inspection._table_display import cell_lines
 from sklearn_memorability.persistence import load, read_facts
 
-# Fewer images make no model worth a row.
-_FEWEST = 50
+_FEWEST = 50  # images that make a model worth a row
 _SHOWN = {
     "set": "set",
     "kind": "type of images",
