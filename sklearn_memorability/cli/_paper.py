@@ -1,6 +1,7 @@
 """``tables``: the paper's Tables 1 to 3."""
 
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -210,26 +211,24 @@ def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any
 
 def _load_set(text: str, names: list[str], columns: Any, seed: int) -> tuple[str, Any]:
     """Return the name of a set, and its images with scores, or the reason why it is missing."""
-    from sklearn_memorability import datasets
     from sklearn_memorability.cli._inputs import agreement, load_scored
 
+    datasets = import_module("sklearn_memorability.datasets")
+
     name, has_folder, folder = text.partition("=")
-    if name not in names and (name in _LOADERS or not has_folder):
-        raise typer.BadParameter(
-            f"{text}: expected NAME=FOLDER, or one of {', '.join(names)}.", param_hint="--set"
-        )
-    load, fetch = _LOADERS.get(name, ("", None))
+    if has_folder and name not in (*_TABLE_2, *_TABLE_3):
+        table = Path(folder, "scores.csv")
+        data = load_scored(Path(folder, "images"), table, *columns)
+        return name, data | {"consistency": agreement(table, seed)}
+    if name not in names:
+        raise typer.BadParameter(f"{text}: expected one of {', '.join(names)}.", param_hint="--set")
+    load, fetch = _LOADERS[name]
     if not has_folder and fetch is None:
         raise typer.BadParameter(
             f"{name} can't be downloaded; say where it is: {name}=FOLDER.", param_hint="--set"
         )
     number = [int(name[-1])] if load == "load_gygli" else []
     try:
-        if name not in names:
-            table = Path(folder, "scores.csv")
-            data = load_scored(Path(folder, "images"), table, *columns)
-            data["consistency"] = agreement(table, seed)
-            return name, data
         if has_folder:
             return name, getattr(datasets, load)(folder, *number)
         return name, getattr(datasets, str(fetch))()
