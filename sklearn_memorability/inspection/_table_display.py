@@ -180,7 +180,7 @@ class TableDisplay:
         self.ax_.imshow(values, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
         self.ax_.set_xticks(range(len(sets)), [wrapped(name, _SET_WIDTH) for name in sets], **text)
         self.ax_.set_yticks(range(len(models)), self.names_, **text)
-        self.ax_.set_xlabel("Spearman's rank correlation, its interval, share of the ceiling")
+        self.ax_.set_xlabel("Spearman's rank correlation")
         title = wrapped(self.title or "", int(0.75 * axes_letters(self.ax_, 11)))
         self.ax_.set_title(title, fontsize=11, loc="left", parse_math=False)
         return self
