@@ -66,7 +66,12 @@ def tables(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="Tables 2 and 3: a model, ready or saved; repeatable."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="Tables 2, 3: a ready or saved model; repeatable.",
+        ),
     ] = None,
     fit_each: Annotated[
         bool, typer.Option("--fit-each", help="Tables 2 and 3: add an SVR fitted to each set.")

@@ -83,10 +83,9 @@ def table2(
     -------
     ResultTable
         A row for each of the paper's sets, those that were not given included, and for
-        each further one, with ``paper``, ``spearman``, ``interval_low``,
-        ``interval_high``, ``of_ceiling``, ``mse``, ``bias``, ``n_images``, ``hash`` (of
-        scores and predictions) and ``status``: the rule that was used where the set differs
-        from the paper's, or why it is missing.
+        each further one, with ``paper``, ``spearman``, ``interval_low``, ``interval_high``,
+        ``of_ceiling``, ``mse``, ``bias``, ``n_images``, a ``hash`` and ``status``: the rule
+        that was used where the set differs from the paper's, or why it is missing.
 
         Of a mapping, a row for each ``model`` and each set that is there. ``status`` is
         ``"cv"`` where the model was fitted to the set here: the figure is from folds (the
