@@ -66,12 +66,7 @@ def tables(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="Tables 2, 3: a ready or saved model; repeatable.",
-        ),
+        typer.Option(metavar="MODEL", help="Tables 2 and 3: a ready or saved model; repeatable."),
     ] = None,
     fit_each: Annotated[
         bool, typer.Option("--fit-each", help="Tables 2 and 3: add an SVR fitted to each set.")
