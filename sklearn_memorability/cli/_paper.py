@@ -40,10 +40,7 @@ def tables(
     table: Annotated[TableName, typer.Argument(metavar="TABLE", help=f"{', '.join(TableName)}.")],
     lamem: Annotated[
         str | None,
-        typer.Option(
-            metavar="DIR",
-            help=f"LaMem, the folder with images/ and splits/; '{_DOWNLOAD}' fetches its 2.7 GB.",
-        ),
+        typer.Option(metavar="DIR", help=f"LaMem's folder, or '{_DOWNLOAD}' for its 2.7 GB."),
     ] = None,
     images: options.OptionalImages = None,
     scores: options.OptionalScores = None,
@@ -53,27 +50,23 @@ def tables(
     score_range: options.ScoreRange = None,
     row: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="ROW",
-            help="Table 1: this row only: cnn-svr, cnn-mlp2, cnn-mlp4, ic-svr, ic-mlp4 or "
-            "cnn+ic-mlp4. May be repeated.",
-        ),
+        typer.Option(metavar="ROW", help="Table 1: only this row, as cnn-svr. May be repeated."),
     ] = None,
     fold: Annotated[
         list[int] | None,
-        typer.Option(
-            min=1,
-            max=5,
-            metavar="N",
-            help="Table 1: this LaMem split only; may be repeated. Tables 2 and 3: the split "
-            "to train on. [default: 1]",
-            show_default=False,
-        ),
+        typer.Option(min=1, max=5, metavar="N", help="A LaMem split; of table1, may be repeated."),
     ] = None,
     nested: Annotated[
         int | None,
         typer.Option(min=2, metavar="N", help="Table 1: choose parameters by N inner folds."),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="Tables 2 and 3: a ready or saved model; repeatable."),
+    ] = None,
+    fit_each: Annotated[
+        bool, typer.Option("--fit-each", help="Tables 2 and 3: add an SVR fitted to each set.")
+    ] = False,
     recommended: Annotated[
         bool, typer.Option("--recommended", help="Table 1: add the recommended regressor.")
     ] = False,
@@ -86,7 +79,8 @@ def tables(
             "--set",
             metavar="NAME[=DIR]",
             help="Tables 2 and 3: a set and its folder; without a folder it is downloaded, if "
-            f"it is open. May be repeated. Names: {', '.join(_TABLE_2)}; {', '.join(_TABLE_3)}.",
+            f"it is open. May be repeated. Names: {', '.join(_TABLE_2)}; {', '.join(_TABLE_3)}; "
+            "or any, of a folder of yours with images/ and scores.csv.",
         ),
     ] = None,
     backbone: Annotated[
@@ -101,12 +95,10 @@ def tables(
     device: options.Device = None,
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for tables, features and predictions."
-        ),
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for tables and features."),
     ] = Path("memorability-tables"),
     figure: Annotated[
-        bool, typer.Option("--figure", help="Draw Figure 3 or 4 too (needs the extra plot).")
+        bool, typer.Option("--figure", help="Draw the table, and Figure 3 (needs the extra plot).")
     ] = False,
     seed: options.Seed = 0,
     progress: options.Progress = True,
@@ -114,77 +106,83 @@ def tables(
     """Compute the paper's Tables 1 to 3.
 
     Table 1 compares features and models on LaMem, or on images of your own (--images and
-    --scores). Tables 2 and 3 fit the CNN + IC model and apply it to other sets. What is
+    --scores). Tables 2 and 3 apply to other sets the CNN + IC model fitted to those, or
+    other models: a matrix of models and sets, of the embedded model by default. What is
     finished is kept in the output folder: the same command goes on after an interruption.
     """
     is_table_1 = table is TableName.TABLE_1
     only = {"--row": row, "--nested": nested, "--recommended": recommended, "--jobs": jobs}
-    for option, value in ({"--set": set_} if is_table_1 else only).items():
+    others = {"--set": set_, "--model": model, "--fit-each": fit_each}
+    for option, value in (others if is_table_1 else only).items():
         if value:
             raise typer.BadParameter(f"it is not for {table}.", param_hint=option)
     from sklearn.base import clone
     from sklearn.pipeline import FeatureUnion
 
-    from sklearn_memorability.experiments import figure3, figure4, table1, table2, table3
+    from sklearn_memorability import pipelines
+    from sklearn_memorability.cli._inputs import open_model
+    from sklearn_memorability.experiments import figure3, table1, table2, table3
     from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFeatures
-    from sklearn_memorability.pipelines import recommended_regressor, two_branch_regressor
+    from sklearn_memorability.inspection import TableDisplay
+    from sklearn_memorability.persistence import read_facts
 
     folds = sorted(set(fold or [])) if is_table_1 else (fold or [1])[:1]
-    sets = dict(
-        _load_set(text, _TABLE_3 if table is TableName.TABLE_3 else _TABLE_2) for text in set_ or []
-    )
-    own = (images, scores, image_column, score_column, group_column, score_range)
-    data = _load_data(lamem, own, folds)
+    columns = (image_column, score_column, group_column, score_range or (0.0, 1.0))
+    names = _TABLE_3 if table is TableName.TABLE_3 else _TABLE_2
+    sets = dict(_load_set(text, names, columns, seed) for text in set_ or [])
+    data: Any = None
+    if is_table_1 or lamem or images:
+        data = _load_data(lamem, (images, scores, *columns), folds)
     output.mkdir(parents=True, exist_ok=True)
     verbose = int(shows_progress(progress))
-    shared: dict[str, Any] = {
-        "cache": output / "features.sqlite",
-        "device": device,
-        "verbose": verbose,
-    }
+    cache = output / "features.sqlite"
+    shared: dict[str, Any] = {"cache": cache, "device": device, "verbose": verbose}
     if backbone == "vgg16":
         cnn: Any = VGGFeatures(weights=weights, **shared)
     else:
         cnn = ImageFeatures(backbone, weights=weights, **shared)
     ic = CaptionEmbedding(embedding, **shared)
     measured: dict[str, Any] = {"random_state": seed, "verbose": verbose}
-    model: dict[str, Any] = {"score_range": data.score_range, "random_state": seed}
+    of_data = {"score_range": data.score_range, "random_state": seed} if data else {}
     if is_table_1:
         extra = {}
         if recommended:
             # Their features are kept by then: no progress bars.
             parts = [(n, clone(t).set_params(verbose=0)) for n, t in (("cnn", cnn), ("ic", ic))]
-            extra["recommended"] = recommended_regressor(FeatureUnion(parts), **model)
+            extra["recommended"] = pipelines.recommended_regressor(FeatureUnion(parts), **of_data)
         cv = data.cv
         if folds and cv is not None and len(folds) < len(cv):
             cv = [cv[i - 1] for i in folds]
-        result = table1(
-            data,
-            cnn=cnn,
-            ic=ic,
-            cv=cv,
-            rows=row or None,
-            extra=extra,
-            nested=nested,
-            n_jobs=jobs,
-            folder=output,
-            **measured,
-        )
+        how: dict[str, Any] = {
+            "rows": row or None,
+            "nested": nested,
+            "n_jobs": jobs,
+            "folder": output,
+        }
+        result = table1(data, cnn=cnn, ic=ic, cv=cv, extra=extra, **how, **measured)
     else:
-        pipeline = two_branch_regressor(cnn, embedding, **model)
-        # Both branches keep their features where Table 1 keeps them.
-        pipeline.set_params(features__ic=ic)
-        train = range(len(data.images)) if data.cv is None else data.cv[0][0]
-        pipeline.fit([data.images[i] for i in train], data.target[train])
-        note = f"Model: CNN + IC, MLP, 4 classes, fitted to {len(train)} images."
+        opened = model or ([] if fit_each or data else ["embedded"])
+        models: Any = {x: open_model(x, None, device, str(cache)) for x in opened}
+        seen = {x: read_facts(x).get("trained_on", "") for x in opened}
+        if fit_each:
+            models["SVR"] = pipelines.svr_regressor(clone(cnn).set_params(verbose=0))
+        if data:
+            pipeline = pipelines.two_branch_regressor(cnn, embedding, **of_data)
+            # Both branches keep their features where Table 1 keeps them.
+            pipeline.set_params(features__ic=ic)
+            train = range(len(data.images)) if data.cv is None else data.cv[0][0]
+            pipeline.fit([data.images[i] for i in train], data.target[train])
+            name = f"CNN + IC, MLP, 4 classes, fitted to {len(train)} images"
+            models = {**models, name: pipeline} if models else pipeline
         compute = table2 if table is TableName.TABLE_2 else table3
-        result = compute(pipeline, sets, **measured)
-        result.notes.insert(0, note)
+        result = compute(models, sets, trained_on=seen, **measured)
+        result.notes += [f"Model: {name}."] if data else []
         result.to_csv(output / f"{table}.csv")
         result.to_markdown(output / f"{table}.md")
     if figure:
-        display = figure3(data, result) if is_table_1 else figure4(sets)
-        display.plot().figure_.savefig(output / f"figure{3 if is_table_1 else 4}.png", dpi=150)
+        TableDisplay.from_table(result).figure_.savefig(output / f"{table}.png", dpi=150)
+        if is_table_1:
+            figure3(data, result).plot().figure_.savefig(output / "figure3.png", dpi=150)
     emit(f"{result}\n\nWritten to {output}.\n")
     return OK
 
@@ -194,7 +192,7 @@ def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any
     from sklearn_memorability.cli._inputs import load_scored
     from sklearn_memorability.datasets import fetch_lamem, load_lamem
 
-    images, scores, image_column, score_column, group_column, score_range = own
+    images, scores, *columns = own
     if (lamem is None) == (images is None):
         raise typer.BadParameter(
             "give one of the two, and not both.", param_hint="--lamem, --images"
@@ -202,17 +200,22 @@ def _load_data(lamem: str | None, own: tuple[Any, ...], folds: list[int]) -> Any
     if lamem is None:
         if scores is None:
             raise typer.BadParameter("--images needs a table of scores.", param_hint="--scores")
-        columns = (image_column, score_column, group_column)
-        return load_scored(images, scores, *columns, score_range or (0.0, 1.0))
+        return load_scored(images, scores, *columns)
     split: Any = folds[0] if len(folds) == 1 else "all"
     return fetch_lamem(split=split) if lamem == _DOWNLOAD else load_lamem(lamem, split=split)
 
 
-def _load_set(text: str, names: list[str]) -> tuple[str, Any]:
+def _load_set(text: str, names: list[str], columns: Any, seed: int) -> tuple[str, Any]:
     """Return the name of a set, and its images with scores, or the reason why it is missing."""
+    from sklearn_memorability.cli._inputs import agreement, load_scored
+
     datasets = import_module("sklearn_memorability.datasets")
 
     name, has_folder, folder = text.partition("=")
+    if has_folder and name not in (*_TABLE_2, *_TABLE_3):
+        table = Path(folder, "scores.csv")
+        data = load_scored(Path(folder, "images"), table, *columns)
+        return name, data | {"consistency": agreement(table, seed)}
     if name not in names:
         raise typer.BadParameter(f"{text}: expected one of {', '.join(names)}.", param_hint="--set")
     load, fetch = _LOADERS.get(name, ("load_interestingness", None))

@@ -43,6 +43,8 @@ class ResultTable:
     predictions : dict of str to list of (rows, predicted), optional
         For each row's key, the predictions of each fold, with the rows of the data they
         are of.
+    printed : list of dict, optional
+        What is printed in place of the rows.
 
     Attributes
     ----------
@@ -70,6 +72,7 @@ class ResultTable:
         notes: Iterable[str] = (),
         facts: dict[str, Any] | None = None,
         predictions: dict[str, list[Any]] | None = None,
+        printed: list[dict[str, Any]] | None = None,
     ) -> None:
         self.title = title
         self.rows = rows
@@ -77,6 +80,7 @@ class ResultTable:
         self.notes = list(notes)
         self.facts = {**(facts or {}), **library_versions()}
         self.predictions = predictions or {}
+        self.printed = printed or rows
 
     def __str__(self) -> str:
         return "\n".join([self.title, "", *self._lines(), *(f"\n{note}" for note in self.notes)])
@@ -143,7 +147,7 @@ class ResultTable:
 
     def _lines(self) -> list[str]:
         cells = [list(self.shown.values())]
-        cells += [[_cell(row, name) for name in self.shown] for row in self.rows]
+        cells += [[_cell(row, name) for name in self.shown] for row in self.printed]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in cells]
         return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
@@ -207,10 +211,13 @@ def human_ceiling(data: Any, random_state: int) -> tuple[float | None, str]:
             f"expected to pass {human.ceiling:.3f}."
         )
     consistency, ceiling = data.get("consistency"), data.get("ceiling")
-    if consistency is None or ceiling is None:
+    if consistency is None:
         return ceiling, ""
+    if ceiling is None:
+        # Spearman-Brown, and its root, as in split_half_consistency.
+        ceiling = float(np.sqrt(2 * max(consistency, 0) / (1 + max(consistency, 0))))
     return ceiling, (
-        f"Human consistency is {consistency:.2f} (a published constant, not computed here); no "
+        f"Human consistency is {consistency:.2f} (given with the set, not computed here); no "
         f"predictor can be expected to pass {ceiling:.3f}."
     )
 

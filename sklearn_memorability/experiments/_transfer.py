@@ -1,19 +1,26 @@
-"""Tables 2 and 3: a fitted model applied to other sets, without refitting."""
+"""Tables 2 and 3: models applied to other sets, without refitting."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from sklearn_memorability._utils._fingerprint import fingerprint
-from sklearn_memorability.experiments._data import as_image_set
+from sklearn_memorability.experiments._data import as_image_set, with_folds
 from sklearn_memorability.experiments._published import TABLE_2, TABLE_3, TransferRow
 from sklearn_memorability.experiments._results import ResultTable, human_ceiling, measure
+from sklearn_memorability.inspection._table_display import cell_lines
+from sklearn_memorability.persistence import load, read_facts
 
+_FEWEST = 50  # images that make a model worth a row
 _SHOWN = {
     "set": "set",
     "kind": "type of images",
@@ -30,31 +37,39 @@ _SHOWN = {
 
 
 def table2(
-    model: Any,
+    models: Any,
     sets: Mapping[str, Any],
     *,
+    trained_on: Mapping[str, str] | None = None,
     folder: str | os.PathLike[str] | None = None,
     n_resamples: int = 1000,
     random_state: int = 0,
     verbose: int = 0,
 ) -> ResultTable:
-    """Compute the paper's Table 2: a model on memorability sets that it has not seen.
+    """Compute the paper's Table 2: models on memorability sets that they have not seen.
 
     Section 3.2 of Squalli-Houssaini et al. (2018): the model that was fitted to LaMem
     predicts the images of seven other sets, and each set's scores are compared with
-    the predictions by Spearman's correlation.
+    the predictions by Spearman's correlation. Several models make a matrix.
 
     Parameters
     ----------
-    model : estimator
-        Fitted; from images to scores, such as
-        ``two_branch_regressor(VGGFeatures(cache=...)).fit(images, scores)``.
+    models : estimator, or mapping of str to estimator or str
+        From images to scores. One fitted estimator makes the paper's table, a mapping of
+        names to models a matrix of models and sets. In that, a text is a ready model or a
+        file, as :func:`~sklearn_memorability.persistence.load` takes it. An estimator that
+        is not fitted is fitted to each set of 50 images or more, a row each; give it a
+        cache, or its features are computed anew for each fit.
     sets : mapping of str to Bunch, tuple or str
         The sets that are at hand: by the paper's names ``"isola"``, ``"bylinskii"`` (or
         ``"figrim"``), ``"dubey"``, ``"cohendet"``, ``"libkuman"``, ``"bainbridge"`` (or
         ``"faces"``) and ``"borkin"`` (or ``"massvis"``), in any case, what the loaders
         return or tuples (images, scores). A text in place of a set says why it is
         missing. Further names become further rows.
+    trained_on : mapping of str to str, optional
+        For names of a mapping's models, what they were trained on, in words; ready models
+        say so themselves. A model has seen a set if they have the set's name, or a part of
+        it with a capital letter (THINGS of ``"my_things"``).
     folder : str or path-like, optional
         Where to write ``table2.csv`` and ``table2.md``.
     n_resamples : int, default=1000
@@ -68,15 +83,20 @@ def table2(
     -------
     ResultTable
         A row for each of the paper's sets, those that were not given included, and for
-        each further one, with ``paper``, ``spearman``, ``interval_low``,
-        ``interval_high``, ``of_ceiling``,
-        ``mse``, ``bias``, ``n_images`` and ``status``: the rule that was used where the
-        set differs from the paper's, or why it is missing.
+        each further one, with ``paper``, ``spearman``, ``interval_low``, ``interval_high``,
+        ``of_ceiling``, ``mse``, ``bias``, ``n_images``, a ``hash`` and ``status``: the rule
+        that was used where the set differs from the paper's, or why it is missing.
+
+        Of a mapping, a row for each ``model`` and each set that is there. ``status`` is
+        ``"cv"`` where the model was fitted to the set here: the figure is from folds (the
+        set's own, or five that keep groups together). It is ``"fitted"`` where the model
+        has seen the images before: the figure says nothing of new ones. The table prints
+        as a matrix; :class:`~sklearn_memorability.inspection.TableDisplay` draws it.
 
     Raises
     ------
     TypeError, ValueError
-        If a set can't be used, or belongs to Table 3.
+        If a set can't be used.
 
     Notes
     -----
@@ -95,13 +115,15 @@ def table2(
     >>> table = table2(model, {"Isola": (images, scores)}, n_resamples=0)
     >>> [row["status"] for row in table.rows][:2]
     ['', 'not given']
+    >>> models, sets = {"mine": model, "embedded": "embedded"}, {"two": (images, scores)}
+    >>> table = table2(models, sets, trained_on={"mine": "two images"}, n_resamples=0)
+    >>> [(row["model"], row["set"], row["status"]) for row in table.rows]
+    [('mine', 'two', 'fitted'), ('embedded', 'two', '')]
     """
-    return _transfer(
-        2, "memorability sets", model, sets, folder, n_resamples, random_state, verbose
-    )
+    return _transfer(2, models, sets, trained_on, folder, n_resamples, random_state, verbose)
 
 
-def table3(model: Any, sets: Mapping[str, Any], **options: Any) -> ResultTable:
+def table3(models: Any, sets: Mapping[str, Any], **options: Any) -> ResultTable:
     """Compute the paper's Table 3: a memorability model on interestingness sets.
 
     Section 3.3 of Squalli-Houssaini et al. (2018): predicted memorability is all but
@@ -109,14 +131,14 @@ def table3(model: Any, sets: Mapping[str, Any], **options: Any) -> ResultTable:
 
     Parameters
     ----------
-    model : estimator
-        Fitted; from images to scores.
+    models : estimator, or mapping of str to estimator or str
+        As in :func:`table2`.
     sets : mapping of str to Bunch, tuple or str
         As in :func:`table2`, by the names ``"mediaeval"``, ``"flickr"``, ``"gygli1"``,
         ``"gygli2"`` and ``"gygli3"``.
     **options
-        ``folder``, ``n_resamples``, ``random_state`` and ``verbose``, as in
-        :func:`table2`.
+        ``trained_on``, ``folder``, ``n_resamples``, ``random_state`` and ``verbose``, as
+        in :func:`table2`.
 
     Returns
     -------
@@ -126,7 +148,7 @@ def table3(model: Any, sets: Mapping[str, Any], **options: Any) -> ResultTable:
     Raises
     ------
     TypeError, ValueError
-        If a set can't be used, or belongs to Table 2.
+        If a set can't be used.
 
     Examples
     --------
@@ -135,54 +157,70 @@ def table3(model: Any, sets: Mapping[str, Any], **options: Any) -> ResultTable:
     >>> [(row["set"], row["status"]) for row in table.rows][1]
     ('Flickr', "missing: no key for Flickr's API")
     """
-    return _transfer(3, "interestingness sets", model, sets, **options)
+    return _transfer(3, models, sets, **options)
 
 
 def _transfer(
     number: int,
-    what: str,
-    model: Any,
+    models: Any,
     sets: Mapping[str, Any],
+    trained_on: Mapping[str, str] | None = None,
     folder: str | os.PathLike[str] | None = None,
     n_resamples: int = 1000,
     random_state: int = 0,
     verbose: int = 0,
 ) -> ResultTable:
-    """Apply a model to sets and write the table; sets of other names stand below the paper's."""
-    rows, others = (TABLE_2, TABLE_3) if number == 2 else (TABLE_3, TABLE_2)
-    sets = _by_row(rows, others, sets)
+    """Apply models to sets and write the table."""
+    by_row = _by_row(TABLE_2 if number == 2 else TABLE_3, sets)
+    there = {row: data for row, data in by_row.items() if isinstance(data, Bunch)}
+    human = {row: human_ceiling(data, random_state) for row, data in there.items()}
+    notes = [f"{row.name}: {note}" for row, (_, note) in human.items() if note]
     # Interestingness is not memorability: its values can't be compared with predictions.
-    left_out = () if number == 2 else ("mse", "bias")
-    further = [name for name in sets if name not in {row.key for row in rows}]
-    rows = (*rows, *(TransferRow(name, name, (), None, "", None) for name in further))
+    left_out = {"mse", "bias"} if number == 3 else set()
+    shown = {name: _SHOWN[name] for name in _SHOWN if name not in left_out}
+    is_matrix = isinstance(models, Mapping)
+    ready: Iterable[tuple[str, Any, TransferRow | None, str]] = [("", models, None, "")]
+    if is_matrix:
+        ready = _fitted(models, there, trained_on or {}, notes)
+        notes += [f"{row.name}: missing: {x}" for row, x in by_row.items() if isinstance(x, str)]
+        by_row = {**there}
+    else:
+        notes.append("The model was not fitted to any of these sets.")
     entries: list[dict[str, Any]] = []
-    notes: list[str] = []
-    facts: dict[str, Any] = {"random_state": random_state}
     predictions: dict[str, list[Any]] = {}
-    for row in tqdm(rows, disable=not verbose):
-        entry: dict[str, Any] = {"key": row.key, "set": row.name, "kind": row.kind}
-        entry |= {"paper_n_images": row.n_images, "paper": row.paper, "status": "not given"}
-        entries.append(entry)
-        data = sets.get(row.key)
-        if isinstance(data, str):
-            entry["status"] = f"missing: {data}"
-        if data is None or isinstance(data, str):
-            continue
-        predicted = np.asarray(model.predict(data["images"]), dtype=np.float64).ravel()
-        ceiling, human_note = human_ceiling(data, random_state)
-        pair = (data["target"], predicted)
-        measured = measure([pair], n_resamples, random_state, ceiling)
-        entry |= {name: value for name, value in measured.items() if name not in left_out}
-        entry["status"] = data.get("rule") or ""
-        facts[f"{row.key}_hash"] = fingerprint(*pair)
-        predictions[row.key] = [(np.arange(len(predicted)), predicted)]
-        if human_note:
-            notes.append(f"{row.name}: {human_note}")
-    notes.append("The model was not fitted to any of these sets.")
+    for name, model, own, seen in ready:
+        for row, data in tqdm(by_row.items(), name or None, disable=not verbose):
+            entry = {"key": f"{name}, {row.key}" if is_matrix else row.key, "model": name}
+            entry |= {"set": row.name, "kind": row.kind, "paper_n_images": row.n_images}
+            entry |= {"paper": row.paper, "status": f"missing: {data}" if data else "not given"}
+            entries.append(entry)
+            if not isinstance(data, Bunch):
+                continue
+            entry["status"] = "fitted" if _is_named(row, seen) else data.get("rule") or ""
+            folds = [(None, np.arange(len(data.images)))]
+            if row is own:
+                folds = with_folds(data, None, random_state).folds
+                entry["status"] = "cv"
+            parts = [(test, _predict(model, data, train, test)) for train, test in folds]
+            pairs = [(data.target[test], predicted) for test, predicted in parts]
+            measured = measure(pairs, n_resamples, random_state, human[row][0])
+            entry |= {name: value for name, value in measured.items() if name not in left_out}
+            entry["hash"] = fingerprint(pairs)
+            predictions[entry["key"]] = parts
+    printed: dict[str, dict[str, Any]] = {}
+    if is_matrix:
+        sizes = {row.name: f"{row.name}, {len(x.images):,} images" for row, x in there.items()}
+        shown = {"model": "model", **sizes}
+        for entry in entries:
+            line = printed.setdefault(entry["model"], {"model": entry["model"]})
+            line[entry["set"]] = ", ".join(cell_lines(entry))
+        notes.append("%: share of the ceiling. cv: by folds of the set it was fitted to.")
+        notes.append("fitted: it has seen these images; the figure says nothing of new ones.")
     if n_resamples:
         notes.append("Interval: 95%, bootstrap over the images of each set.")
-    shown = {name: heading for name, heading in _SHOWN.items() if name not in left_out}
-    table = ResultTable(f"Table {number}: {what}", entries, shown, notes, facts, predictions)
+    title = f"Table {number}: {'memorability' if number == 2 else 'interestingness'} sets"
+    facts = {"random_state": random_state}
+    table = ResultTable(title, entries, shown, notes, facts, predictions, [*printed.values()])
     if folder is not None:
         table.to_csv(Path(folder, f"table{number}.csv"))
         table.to_markdown(Path(folder, f"table{number}.md"))
@@ -190,20 +228,60 @@ def _transfer(
 
 
 def _by_row(
-    rows: tuple[TransferRow, ...], others: tuple[TransferRow, ...], sets: Mapping[str, Any]
-) -> dict[str, Bunch | str]:
-    """Return the sets by the keys of the paper's rows; other names stay."""
-    keys = {_plain(name): row.key for row in rows for name in (row.key, row.name, *row.also)}
-    foreign = {_plain(name) for row in others for name in (row.key, row.name, *row.also)}
-    by_row: dict[str, Bunch | str] = {}
+    rows: tuple[TransferRow, ...], sets: Mapping[str, Any]
+) -> dict[TransferRow, Bunch | str | None]:
+    """Return what is given for each of the paper's rows, and then for further ones."""
+    by_row: dict[TransferRow, Any] = dict.fromkeys(rows)
+    known = {_plain(name): row for row in rows for name in (row.key, row.name, *row.also)}
     for name, data in sets.items():
-        if _plain(name) in foreign:
-            raise ValueError(f"The set {name!r} belongs to the paper's other table of sets.")
-        key = keys.get(_plain(name), name)
-        if key in by_row:
-            raise ValueError(f"The set {name!r} is given twice.")
-        by_row[key] = data if isinstance(data, str) else as_image_set(data, f"the set {name!r}")
+        row = known.get(_plain(name)) or TransferRow(name, name, (), None, "", None)
+        by_row[row] = data if isinstance(data, str) else as_image_set(data, f"the set {name!r}")
     return by_row
+
+
+def _fitted(
+    models: Mapping[str, Any],
+    sets: Mapping[TransferRow, Bunch],
+    trained_on: Mapping[str, str],
+    notes: list[str],
+) -> Iterator[tuple[str, Any, TransferRow | None, str]]:
+    """Yield fitted models: name, model, the set it was fitted to here, other training data."""
+    for name, model in models.items():
+        seen = trained_on.get(name)
+        if isinstance(model, str):
+            seen = seen or read_facts(model).get("trained_on")
+            model = load(model)
+        if not _needs_fit(model):
+            notes.append(f"{name} was trained on: {seen or 'not said'}.")
+            yield name, model, None, seen or ""
+            continue
+        for row, data in sets.items():
+            if len(data.images) >= _FEWEST:
+                fitted = clone(model).fit(data.images, data.target)
+                yield f"{name} fitted to {row.name}", fitted, row, ""
+
+
+def _needs_fit(model: Any) -> bool:
+    try:
+        check_is_fitted(model)
+    except (NotFittedError, TypeError):
+        return hasattr(model, "fit")
+    return False
+
+
+def _predict(model: Any, data: Bunch, train: np.ndarray | None, test: np.ndarray) -> np.ndarray:
+    """Predict rows of a set, by a model that is fitted to others first where they are given."""
+    if train is not None:
+        model = clone(model).fit([data.images[i] for i in train], data.target[train])
+    predicted = model.predict([data.images[i] for i in test])
+    return np.asarray(predicted, dtype=np.float64).ravel()
+
+
+def _is_named(row: TransferRow, text: str) -> bool:
+    """Tell whether a text has a set's name, or a capitalised word that is a part of it."""
+    names = {word.lower() for word in re.findall(r"[A-Z]\w+", text)}
+    parts = re.findall(r"[^\W\d_]+", " ".join((row.name, *row.also)).lower())
+    return bool(names.intersection(parts) or re.search(rf"\b{re.escape(row.name)}\b", text, re.I))
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Our figures beside the paper's, a row of a table each."""
+"""Our figures beside the paper's, a row of a table each, or a matrix of models and sets."""
 
 import math
 from typing import Any
@@ -14,12 +14,17 @@ from sklearn_memorability.inspection._displays import (
 )
 
 _NAME_WIDTH = 34
+_SET_WIDTH = 18
 # Points between the axes and the title, for the key between them.
 _LEGEND_HEIGHT = 24
 
 
 class TableDisplay:
     r"""A dot plot of a table of results: here with its interval, beside the paper's.
+
+    Rows that all have a ``"model"`` and a ``"set"``, as
+    :func:`~sklearn_memorability.experiments.table2` of several models returns them, make a
+    heat map. Where a model has seen the images (``"status"`` is ``"fitted"``), it has no colour.
 
     Use :meth:`from_table`. All parameters are stored as attributes.
 
@@ -41,8 +46,8 @@ class TableDisplay:
         The figure of it.
     names_ : list of str
         What is written beside each row, from above.
-    legend_ : matplotlib Legend
-        The key to the marks.
+    legend_ : matplotlib Legend or None
+        The key to the marks; a heat map has none.
 
     Examples
     --------
@@ -80,6 +85,8 @@ class TableDisplay:
         """
         if not self.rows:
             raise ValueError("rows is empty; there is nothing to draw.")
+        if all(_is_text(row.get("set")) and _is_text(row.get("model")) for row in self.rows):
+            return self._plot_matrix(ax)
         self.names_ = [_name(row, i) for i, row in enumerate(self.rows)]
         # A row is as high as its name has lines, and half a line more.
         heights = np.array([name.count("\n") + 1.5 for name in self.names_])
@@ -89,20 +96,10 @@ class TableDisplay:
         )
         ax = self.ax_
         ax.set(ylim=(heights.sum() + 0.3, -0.3), xlabel="Spearman's rank correlation")
-        ax.set_yticks(self._places, self.names_, fontsize=9)
-        for label in ax.get_yticklabels():
-            label.set_parse_math(False)
+        ax.set_yticks(self._places, self.names_, fontsize=9, parse_math=False)
         ax.tick_params(axis="y", length=0)
-        ax.hlines(
-            self._places,
-            0,
-            1,
-            transform=ax.get_yaxis_transform(),
-            color="0.5",
-            alpha=0.3,
-            lw=0.8,
-            zorder=0,
-        )
+        ax.yaxis.grid(visible=True, color="0.5", alpha=0.3, lw=0.8)
+        ax.set_axisbelow(True)
         self._draw_figures()
         if ax.get_xlim()[0] < 0 < ax.get_xlim()[1]:
             ax.axvline(0, color="0.5", lw=0.8, zorder=0)
@@ -167,6 +164,27 @@ class TableDisplay:
         title = title or getattr(table, "title", None)
         return cls(list(rows), title=title).plot(**plot_options)
 
+    def _plot_matrix(self, ax: Any) -> "TableDisplay":
+        models, sets = (list(dict.fromkeys(r[key] for r in self.rows)) for key in ("model", "set"))
+        size = (2.8 + 1.4 * max(2, len(sets)), 1.2 + 0.75 * len(models))
+        self.ax_, self.figure_ = axes_for("TableDisplay.plot", ax, size)
+        self.names_, self.legend_ = [wrapped(name, _NAME_WIDTH) for name in models], None
+        values = np.full((len(models), len(sets)), np.nan)
+        text = {"fontsize": 9, "parse_math": False}
+        for row in self.rows:
+            i, j = models.index(row["model"]), sets.index(row["set"])
+            seen = row.get("status") == "fitted"
+            values[i, j] = None if seen else _number(row, "spearman")
+            look = {"color": "0.5" if seen else "black", "ha": "center", "va": "center", **text}
+            self.ax_.text(j, i, "\n".join(cell_lines(row)), **look)
+        self.ax_.imshow(values, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+        self.ax_.set_xticks(range(len(sets)), [wrapped(name, _SET_WIDTH) for name in sets], **text)
+        self.ax_.set_yticks(range(len(models)), self.names_, **text)
+        self.ax_.set_xlabel("Spearman's rank correlation")
+        title = wrapped(self.title or "", int(0.75 * axes_letters(self.ax_, 11)))
+        self.ax_.set_title(title, fontsize=11, loc="left", parse_math=False)
+        return self
+
     def _draw_figures(self) -> None:
         rows = list(zip(self._places, self.rows, strict=True))
         papers = [(_number(row, "paper"), y) for y, row in rows]
@@ -194,6 +212,18 @@ class TableDisplay:
             x, places, *errors = zip(*points, strict=True)
             look = {"ms": 5, "color": BLUE, "capsize": 3, "lw": 1.5, "label": label}
             self.ax_.errorbar(x, places, xerr=errors, fmt=marker, **look)
+
+
+def cell_lines(row: dict[str, Any]) -> list[str]:
+    """Return the lines in a cell of a matrix: correlation, interval, share of the ceiling, mark."""
+    names = ("spearman", "interval_low", "interval_high", "of_ceiling")
+    value, low, high, share = (_number(row, name) for name in names)
+    lines = ["" if value is None else f"{value:.2f}"]
+    if row.get("status") == "fitted":
+        return [*lines, "fitted"]
+    lines += [] if low is None or high is None else [f"{low:.2f} to {high:.2f}"]
+    lines += [] if share is None else [f"{share:.0%}"]
+    return [*lines, "cv"] if row.get("status") == "cv" else lines
 
 
 def _number(row: dict[str, Any], name: str) -> float | None:

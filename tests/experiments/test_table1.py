@@ -250,7 +250,7 @@ def test_the_ceiling_is_computed_where_responses_are_known(data):
     table = table1(data, cnn=data.cnn, rows=["cnn-svr"], n_resamples=0)
     row = _row(table, "cnn-svr")
     assert row["of_ceiling"] == pytest.approx(row["spearman"] / 0.9)
-    assert "Human consistency is 0.68 (a published constant" in str(table)
+    assert "Human consistency is 0.68 (given with the set" in str(table)
 
 
 def test_results_are_written_with_what_they_were_made_with(data, tmp_path):

@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 from sklearn_memorability.cli import main
 from sklearn_memorability.datasets import load_image_folder, load_lamem
 from sklearn_memorability.features import ImageFeatures
+from sklearn_memorability.persistence import load
 from sklearn_memorability.pipelines import svr_regressor
 
 PROGRAM = [sys.executable, "-m", "sklearn_memorability.cli"]
@@ -120,11 +121,37 @@ def test_table2_lists_what_is_missing_and_computes_the_rest(lamem, things_images
     assert rows["Cohendet"]["n_images"] == "12"
     assert rows["Dubey"]["status"].startswith("missing: ")
     assert rows["Isola"]["status"] == "not given"
-    assert (tmp_path / "out" / "figure4.png").stat().st_size > 10_000
+    assert (tmp_path / "out" / "table2.png").stat().st_size > 10_000
     assert "fitted to 16 images" in capsys.readouterr().out
     assert "fitted to 16 images" in (tmp_path / "out" / "table2.md").read_text(encoding="utf-8")
     assert _tables("table3", "--lamem", lamem, *OFFLINE, "--output", tmp_path / "out") == 0
     assert capsys.readouterr().out.count("not given") == 5
+
+
+def test_table2_of_ready_models_and_those_fitted_to_own_folders(things_images, tmp_path, capsys):
+    images = sorted((things_images / "images").iterdir())
+    arguments = ["--model", "embedded", "--fit-each", *OFFLINE, "--output", tmp_path, "--figure"]
+    for name, paths in {"mine": images[:50], "LNSIM": images[50:60]}.items():
+        arguments += ["--set", f"{name}={tmp_path / name}"]
+        table = "image,score,half1,half2\n"
+        for i, path in enumerate(paths):
+            (tmp_path / name / "images").mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / name / "images")
+            table += f"{path.name},{i % 7 / 9},{i % 7},{i % 5}\n"
+            (tmp_path / name / "scores.csv").write_text(table, encoding="utf-8")
+    assert _tables("table2", *arguments) == 0
+    assert "mine: Human consistency is" in capsys.readouterr().out
+    rows = _rows(tmp_path / "table2.csv")
+    assert {(row["model"], row["set"]): row["status"] for row in rows} == {
+        ("embedded", "mine"): "",
+        ("embedded", "LNSIM"): "fitted",
+        ("SVR fitted to mine", "mine"): "cv",
+        ("SVR fitted to mine", "LNSIM"): "",
+    }
+    predicted = load("embedded").predict(images[:50])
+    by_hand = spearmanr(predicted, [i % 7 for i in range(50)]).statistic
+    assert float(rows[0]["spearman"]) == pytest.approx(by_hand)
+    assert (tmp_path / "table2.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -134,7 +161,8 @@ def test_table2_lists_what_is_missing_and_computes_the_rest(lamem, things_images
         (["table1", "--images", "nowhere", "--scores", "s.csv"], "s.csv"),
         (["table1", "--lamem", "x", "--set", "dubey=x"], "not for table1"),
         (["table2", "--lamem", "x", "--nested", "3"], "--nested: it is not for table2"),
-        (["table2", "--lamem", "x", "--set", "laman=x"], "laman"),
+        (["table2", "--set", "laman"], "laman: expected one of isola"),
+        (["table2", "--set", "laman=x"], "scores.csv"),
     ],
 )
 def test_errors_are_one_line_that_says_what_to_do(arguments, message, tmp_path, capsys):

@@ -38,6 +38,9 @@ DISPLAYS = {
         [{"set": LONG, "spearman": 0.1, "standard_error": 0.1}, {"set": "b", "status": LONG}],
         title=LONG,
     ),
+    "matrix": lambda: TableDisplay(
+        [{"model": f"{i} {LONG}", "set": LONG, "spearman": 0.1} for i in range(3)], title=LONG
+    ),
     "training": lambda: TrainingCurveDisplay({LONG: EPOCHS}),
     "trainings": lambda: TrainingCurveDisplay({f"{i} {LONG}": EPOCHS for i in range(20)}),
 }

@@ -59,3 +59,17 @@ def test_rows_that_are_missing_are_listed_with_the_reason():
     assert display.names_[0] == "MediaEval\nnot given"
     assert _ours(display) == []
     assert len(_papers(display)[0]) == 5
+
+
+def test_models_and_sets_make_a_heat_map():
+    known = {"model": "A", "interval_low": 0.42, "interval_high": 0.58, "of_ceiling": 0.625}
+    rows = [
+        {**known, "set": "one", "spearman": 0.5, "status": "cv"},
+        {"model": "A", "set": "two", "spearman": -0.25},
+        {**known, "model": "B", "set": "one", "spearman": 0.9, "status": "fitted"},
+    ]
+    display = TableDisplay.from_table(pd.DataFrame(rows))
+    # What was fitted has no colour, no interval and no share of the ceiling.
+    np.testing.assert_allclose(display.ax_.images[0].get_array().filled(9), [[0.5, -0.25], [9, 9]])
+    texts = [text.get_text() for text in display.ax_.texts]
+    assert texts == ["0.50\n0.42 to 0.58\n62%\ncv", "-0.25", "0.90\nfitted"]
