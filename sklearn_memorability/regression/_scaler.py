@@ -9,7 +9,7 @@ from sklearn.utils import gen_batches
 from sklearn_memorability.regression._rows import refuse_bfloat16
 
 _ROWS_AT_A_TIME = 4096
-_UNITS_OF_THEIR_OWN = 100
+_UNITS_OF_THEIR_OWN = 30
 
 
 class BatchedScaler(StandardScaler):
@@ -35,8 +35,7 @@ class SpreadScaler(BatchedScaler):
 
     A network's features with a large spread say more about the scores than those with a small
     one. Their standard deviation becomes the square root of what it is beside the median, from a
-    half to 2. Features whose spreads differ a hundredfold have units of their own; theirs becomes
-    1.
+    half to 2. Features whose spreads differ thirtyfold are not of one kind; theirs becomes 1.
     """
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
