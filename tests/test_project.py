@@ -16,19 +16,14 @@ from sklearn_memorability.persistence import load
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-FOLDER = ROOT / ".github" / "workflows"
-FILES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.yml")}
+FILES = {path.stem: path.read_text("utf-8") for path in ROOT.glob(".github/workflows/*.yml")}
 WORKFLOWS = {name: yaml.safe_load(text) for name, text in FILES.items()}
 JOBS = {
     f"{name}: {job}": content
     for name, workflow in WORKFLOWS.items()
     for job, content in workflow["jobs"].items()
 }
-CLAIMED = [
-    found[1]
-    for line in PROJECT["classifiers"]
-    if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line))
-]
+CLAIMED = re.findall(r"Python :: (3\.\d+)$", "\n".join(PROJECT["classifiers"]), re.MULTILINE)
 NEWEST = JOBS["tests: newest"]["strategy"]["matrix"]
 
 
