@@ -1,11 +1,13 @@
 """The test suite with the oldest packages that are supported, and with the newest: ``nox``.
 
 ``docs/reliability.md`` says what is supported. What follows ``--`` goes to pytest:
-``nox -s oldest -- tests/metrics``.
+``nox -s oldest -- tests/metrics``. ``nox -s build wheel`` makes what is released, and tries it.
 """
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import nox
 
@@ -15,6 +17,8 @@ nox.options.default_venv_backend = "uv"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
+NIGHTLY = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
+LARGEST = 16_000_000  # bytes of the wheel, and of the sdist
 
 
 @nox.session(python=PYTHONS[0])
@@ -35,8 +39,45 @@ def next_releases(session: nox.Session) -> None:
     _test(session, ["--upgrade", "--prerelease", "allow"])
 
 
-def _test(session: nox.Session, how: list[str]) -> None:
+@nox.session(python=PYTHONS[-1])
+def nightly(session: nox.Session) -> None:
+    """Test with last night's NumPy, SciPy and scikit-learn."""
+    last_night = ["--prerelease", "allow", "--no-deps", "--index", NIGHTLY]
+    _test(session, ["--upgrade"], [*last_night, "numpy", "scipy", "scikit-learn"])
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the sdist, and from it the wheel, into dist/; refuse them above 16 MB."""
+    session.install("build", "twine")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    files = sorted(Path("dist").iterdir())
+    session.run("python", "-m", "twine", "check", "--strict", *map(str, files))
+    for file in files:
+        size = file.stat().st_size
+        session.log("%s: %.1f MB", file.name, size / 1e6)
+        if size > LARGEST:
+            session.error(f"{file.name} has more than {LARGEST / 1e6:.0f} MB")
+
+
+@nox.session(venv_backend="venv")
+def wheel(session: nox.Session) -> None:
+    """Run the quick start from the wheel in dist/: a new environment, by pip, no source at hand."""
+    (file,) = Path("dist").glob("*.whl")
+    session.install(f"{file.resolve()}[embedded,plot]")
+    away = Path(session.create_tmp())
+    shutil.copytree("examples", away / "examples", dirs_exist_ok=True)
+    session.chdir(away)
+    place = "import sklearn_memorability as s; assert 'site-packages' in s.__file__, s.__file__"
+    session.run("python", "-c", place)
+    session.run("python", "examples/plot_quickstart.py", env={"MPLBACKEND": "agg"})
+
+
+def _test(session: nox.Session, how: list[str], then: list[str] | None = None) -> None:
     session.install(*how, "--editable", ".[test]")
+    if then:
+        session.install(*how, *then)
     _print_versions(session)
     session.run("python", "-m", "pytest", *session.posargs)
 

@@ -32,7 +32,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 def resident() -> int:
     """Return the memory that this process holds now, in bytes (on Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -251,6 +251,7 @@ def write(pool: pd.DataFrame, svr: Pipeline, out: pd.DataFrame, work: Path, data
     )
     taught = np.repeat(scale.transform(X[is_taught]), len(LEVELS), axis=0)
     head.fit(taught, y[is_taught].ravel())
+    round_weights(head)
     model = Pipeline([("features", features), ("scale", scale), ("model", head)])
     said = model[1:].predict(X[~is_taught])
     print(
@@ -273,6 +274,13 @@ def write(pool: pd.DataFrame, svr: Pipeline, out: pd.DataFrame, work: Path, data
     file = PACKAGE / "persistence" / "data" / "embedded.skops"
     save_model(model, file, facts=facts)
     print(f"{file.stat().st_size:,} and {package.stat().st_size:,} bytes")
+
+
+def round_weights(head: BalancedQuantileClassifierRegressor) -> None:
+    """Round weights to multiples of 1/512: they take a third of the room in the wheel."""
+    with torch.no_grad():
+        for weights in head.net_.module_.parameters():
+            weights.copy_((weights * 512).round() / 512)
 
 
 def random_crops(path: str, rng: np.random.Generator) -> list[np.ndarray]:

@@ -64,7 +64,10 @@ def main() -> None:
         print(f"written in {time.perf_counter() - started:.1f} s")
         print(f"size: {report.stat().st_size / 1e6:.1f} MB")
         helper = runpy.run_path(str(HELPER))
-        browser = helper["Chromium"](helper["find_chromium"]())
+        program = helper["find_chromium"]()
+        if program is None:
+            raise SystemExit("no Chromium was found")
+        browser = helper["Chromium"](program)
         try:
             print(f"opened in {browser.open(report.resolve()):.2f} s")
             keys = ("true", "name", "error", "size", "width", "row", "predicted")

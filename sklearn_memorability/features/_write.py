@@ -74,7 +74,7 @@ def write_features(
     >>> from sklearn.datasets import load_sample_images
     >>> from sklearn_memorability.features import ImageFeatures, write_features
     >>> images = load_sample_images().images
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
     ...     transformer = ImageFeatures(cache=folder).fit(images)
     ...     rows = write_features(transformer, images, Path(folder) / "features.npy")
     ...     rows.shape
@@ -98,9 +98,10 @@ def write_features(
                 memory[block] = rows
                 progress.update(len(rows))
             memory.flush()  # type: ignore[union-attr]
-            del memory
+            memory = None  # Windows neither renames nor removes a file that is mapped
             os.replace(draft, target)
         finally:
+            del memory
             draft.unlink(missing_ok=True)
     if errors:
         found = [errors[row] for row in sorted(errors)]

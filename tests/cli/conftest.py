@@ -19,7 +19,7 @@ def run(capsys, monkeypatch):
     """Run the command in this process; what it returns has code, out, err and rows."""
 
     def run(*arguments, stdin=b""):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
         code = main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return SimpleNamespace(code=code, out=out, err=err, rows=rows_of(out))

@@ -195,6 +195,8 @@ def test_links_that_stand_in_the_folder_are_taken_and_broken_ones_named(folder, 
 
 @pytest.mark.parametrize("name", ["c.png", "A.PNG", "sub\\c.png", "c", "D:\\mine\\c.png"])
 def test_a_missing_image_is_hinted_at(folder, name):
+    if (folder / name).exists():
+        pytest.skip("this system finds the file by that name")
     there = "sub/c.png" if "c" in name else "a.png"
     with pytest.raises(FileNotFoundError, match=f"in row 1. For '.*' there is '{there}'"):
         load_image_folder(folder, {"image": [name], "score": [0.5]})

@@ -35,7 +35,7 @@ def lamem(lamem_splits, tmp_path_factory):
     images = str(root / "images")
     for part in ("train", "val", "test"):
         for line in (lamem_splits / f"{part}_1.txt").read_text().splitlines():
-            open(f"{images}/{line.split()[0]}", "x").close()  # quicker than Path.touch
+            open(f"{images}/{line.split()[0]}", "xb").close()  # quicker than Path.touch
     return root
 
 

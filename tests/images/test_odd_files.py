@@ -308,18 +308,23 @@ DAMAGED_FILES = [
     ("figure.eps", six("EPS"), IN_NO_FORMAT),
     ("figure.jpg", b"%!PS-Adobe-3.0\n0 0 moveto showpage\n", IN_NO_FORMAT),
     ("images.zip", zipped(), IN_NO_FORMAT),
-    ("a-pipe.jpg", os.mkfifo, "not a regular file"),
-    ("a-device.jpg", lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
-    ("a-socket.jpg", local_socket, "not a regular file"),
     ("a-folder.jpg", Path.mkdir, "is a folder"),
     ("nowhere.jpg", None, "the file does not exist"),
     ("to-nowhere.jpg", lambda path: path.symlink_to("gone.jpg"), "the file does not exist"),
-    ("to-itself.jpg", lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
-    ("x" * 300 + ".jpg", None, "can't be read: File name too long"),
     ("large.bmp", lambda path: (path.touch(), os.truncate(path, 2**30 + 1)), "has more than 1 GiB"),
 ]
 
+POSIX_FILES = [
+    ("a-pipe.jpg", lambda path: os.mkfifo(path), "not a regular file"),
+    ("a-device.jpg", lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+    ("a-socket.jpg", local_socket, "not a regular file"),
+    ("to-itself.jpg", lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    ("x" * 300 + ".jpg", None, "can't be read: File name too long"),
+]
+
 FILES = METADATA + COLOURS + SHAPES_AND_FORMATS + DAMAGED_FILES
+if os.name == "posix":
+    FILES += POSIX_FILES
 OLD_PILLOW = int(PIL.__version__.partition(".")[0]) < 13
 needs_pillow_13 = pytest.mark.skipif(OLD_PILLOW, reason="Pillow before 13 reads it otherwise")
 NEED_PILLOW_13 = {"exif-with-a-lost-text-before.png"}
@@ -391,6 +396,7 @@ def test_postscript_starts_no_other_program(folder, monkeypatch):
     assert started == []
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are POSIX's")
 def test_a_file_without_permission_to_read_it(tmp_path):
     path = tmp_path / "secret.png"
     path.write_bytes(six())

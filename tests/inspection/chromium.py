@@ -1,6 +1,5 @@
 """A headless Chromium, driven by the DevTools protocol over two pipes."""
 
-import fcntl
 import json
 import os
 import select
@@ -14,6 +13,8 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 def find_chromium():
     """Return the program that CHROMIUM names, or one of the usual names, or None."""
+    if os.name != "posix":  # its pipes are POSIX's
+        return None
     given = os.environ.get("CHROMIUM")
     return given or next(filter(None, map(shutil.which, _NAMES)), None)
 
@@ -30,6 +31,8 @@ class Chromium:
     """
 
     def __init__(self, program):
+        import fcntl
+
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         flags = ["--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu"]
         flags += ["--hide-scrollbars", "--disable-dev-shm-usage", "--lang=en-US"]

@@ -15,7 +15,6 @@ from sklearn_memorability.images import read_image
 from sklearn_memorability.inspection import quantiles, write_report
 from sklearn_memorability.pipelines import mlp_regressor
 
-pytest.importorskip("fcntl", reason="the browser is driven over POSIX pipes")
 HELPER = runpy.run_path(str(Path(__file__).with_name("chromium.py")))
 PROGRAM = HELPER["find_chromium"]()
 pytestmark = pytest.mark.skipif(
