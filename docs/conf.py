@@ -145,6 +145,7 @@ ogp_site_url = html_baseurl
 ogp_image = "_images/quickstart.jpg"  # the quick start has it
 ogp_social_cards = {"enable": False}
 
+linkcheck_ignore = [rf"{REPOSITORY}/(blob|edit)/"]  # made of the files that the build has read
 linkcheck_anchors = False  # pages that scripts write have none in their source
 linkcheck_timeout = 20
 linkcheck_retries = 2
@@ -165,6 +166,14 @@ NAMES = {
     for room in ROOMS
     for name in getattr(sklearn_memorability, room).__all__
     for short in (name, f"{room}.{name}")
+}
+
+# What search engines show of a page of the reference: the first sentence of the docstring.
+autosummary_context = {
+    "summaries": {
+        name: (inspect.getdoc(pydoc.locate(name)) or "").partition("\n")[0].replace("`", "")
+        for name in NAMES.values()
+    }
 }
 
 
@@ -190,6 +199,12 @@ def _escape_fitted(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<![`\w])(n_[a-z_]+)_(?=[\s,)])", r"\1\\_", line)
 
 
+def _describe_scorer(app, what, name, obj, options, lines):
+    """Say what the one public name is that is an object, so has no docstring of its own."""
+    if name.endswith(".spearman_scorer"):
+        lines[:] = [":func:`spearman_score` as a scorer, for ``scoring=`` and for (model, X, y)."]
+
+
 def _take_foreign(app, env, node, contnode):
     """Leave a name of another project unlinked if it can be imported, where no inventory has it."""
     package = node["reftarget"].split(".")[0]
@@ -211,6 +226,7 @@ def _link_names(app, doctree):
 
 def setup(app):
     """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", _describe_scorer)
     app.connect("doctree-read", _link_names)
     app.connect("missing-reference", _take_foreign, priority=900)  # after intersphinx
     # After numpydoc, whose priority is the usual 500.
