@@ -171,7 +171,7 @@ NAMES = {
 # What search engines show of a page of the reference: the first sentence of the docstring.
 autosummary_context = {
     "summaries": {
-        name: (inspect.getdoc(pydoc.locate(name)) or "").partition("\n")[0].replace("`", "")
+        name: (inspect.getdoc(pydoc.locate(name)) or name).partition("\n")[0].replace("`", "")
         for name in NAMES.values()
     }
 }
