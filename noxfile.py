@@ -74,6 +74,15 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "examples/plot_quickstart.py", env={"MPLBACKEND": "agg"})
 
 
+@nox.session
+def linkcheck(session: nox.Session) -> None:
+    """Try the site's links to other sites."""
+    session.install("--editable", ".[site]")
+    session.run(
+        "python", "-m", "sphinx", "-b", "linkcheck", "-D", "plot_gallery=0", "docs", "build/links"
+    )
+
+
 def _test(session: nox.Session, how: list[str], then: list[str] | None = None) -> None:
     session.install(*how, "--editable", ".[test]")
     if then:

@@ -8,6 +8,7 @@ on this machine with two workers; ``Client("tcp://...")`` joins one that runs. N
 ``dask`` and ``embedded``, pandas and pyarrow.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/workers.svg"
 import argparse
 from pathlib import Path
 

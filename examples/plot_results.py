@@ -50,6 +50,10 @@ model = mlp_regressor(aggregation="mean", early_stopping=True, max_epochs=30, ra
 # -----------------------
 # Each display draws into axes that it is given, and keeps what it has computed. The
 # interval is a bootstrap over the concepts of the test.
+#
+# The lower half shows the least, the middle and the most memorable concept by prediction.
+# The classes are equally full, so they are drawn equally wide, and the limits between them
+# are not evenly spaced. A prediction in the middle is often two opinions, not one.
 
 figure = plt.figure(figsize=(13, 9), layout="constrained")
 upper, lower = figure.subfigures(2, 1, height_ratios=(1.15, 1))
@@ -62,13 +66,6 @@ low, high = scores.interval
 print(f"Spearman {scores.spearman_:.3f}, 95% interval {low:.3f} to {high:.3f}")
 print(f"MSE {scores.mse_:.4f}, bias {scores.bias_:+.4f}")
 print(f"Best epoch: {next(iter(curve.best_epochs_.values()))}")
-
-# %%
-# Single predictions
-# ------------------
-# The least, the middle and the most memorable concept by prediction. The classes are
-# equally full, so they are drawn equally wide, and the limits between them are not
-# evenly spaced. A prediction in the middle is often two opinions, not one.
 
 order = np.argsort(scores.y_pred)
 chosen = order[[0, len(order) // 2, -1]]

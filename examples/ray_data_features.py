@@ -8,6 +8,7 @@ limits. Here Ray is started on this machine with two cores; ``ray.init("auto")``
 cluster that runs. Needs the extras ``ray`` and ``embedded``, and pyarrow.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/workers.svg"
 import argparse
 from pathlib import Path
 from typing import Any

@@ -45,9 +45,7 @@ def test_docstrings_are_numpydocs(name, needs_example):
     assert [f"{code}: {text}" for code, text in found if code not in spared] == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_public_name_is_in_the_reference(room):
+def test_every_room_is_in_the_reference():
+    # The site's build makes a page of each, with its __all__.
     text = (DOCS / "api.md").read_text(encoding="utf-8")
-    section = text.split(f".. currentmodule:: sklearn_memorability.{room}\n")[1]
-    listed = re.findall(r"^   (\w+)$", section.split(".. currentmodule::")[0], re.MULTILINE)
-    assert sorted(listed) == sorted(importlib.import_module(f"sklearn_memorability.{room}").__all__)
+    assert sorted(re.findall(r"^   ~sklearn_memorability\.(\w+)$", text, re.MULTILINE)) == ROOMS
