@@ -119,12 +119,16 @@ def tables(
     from sklearn.base import clone
     from sklearn.pipeline import FeatureUnion
 
-    from sklearn_memorability import pipelines
     from sklearn_memorability.cli._inputs import open_model
     from sklearn_memorability.experiments import figure3, table1, table2, table3
     from sklearn_memorability.features import CaptionEmbedding, ImageFeatures, VGGFeatures
     from sklearn_memorability.inspection import TableDisplay
     from sklearn_memorability.persistence import read_facts
+    from sklearn_memorability.pipelines import (
+        recommended_regressor,
+        svr_regressor,
+        two_branch_regressor,
+    )
 
     folds = sorted(set(fold or [])) if is_table_1 else (fold or [1])[:1]
     columns = (image_column, score_column, group_column, score_range or (0.0, 1.0))
@@ -149,7 +153,7 @@ def tables(
         if recommended:
             # Their features are kept by then: no progress bars.
             parts = [(n, clone(t).set_params(verbose=0)) for n, t in (("cnn", cnn), ("ic", ic))]
-            extra["recommended"] = pipelines.recommended_regressor(FeatureUnion(parts), **of_data)
+            extra["recommended"] = recommended_regressor(FeatureUnion(parts), **of_data)
         cv = data.cv
         if folds and cv is not None and len(folds) < len(cv):
             cv = [cv[i - 1] for i in folds]
@@ -165,9 +169,9 @@ def tables(
         models: Any = {x: open_model(x, None, device, str(cache)) for x in opened}
         seen = {x: read_facts(x).get("trained_on", "") for x in opened}
         if fit_each:
-            models["SVR"] = pipelines.svr_regressor(clone(cnn).set_params(verbose=0))
+            models["SVR"] = svr_regressor(clone(cnn).set_params(verbose=0))
         if data:
-            pipeline = pipelines.two_branch_regressor(cnn, embedding, **of_data)
+            pipeline = two_branch_regressor(cnn, embedding, **of_data)
             # Both branches keep their features where Table 1 keeps them.
             pipeline.set_params(features__ic=ic)
             train = range(len(data.images)) if data.cv is None else data.cv[0][0]
