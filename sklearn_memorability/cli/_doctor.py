@@ -57,7 +57,7 @@ def _machine() -> dict[str, Any]:
 def _missing(extra: str) -> Iterator[str]:
     """Yield what an extra needs and is not here, or of another version."""
     for needed in _requirements(extra):
-        found = next(metadata.Distribution.discover(name=needed.name), None)
+        found = next(iter(metadata.distributions(name=needed.name)), None)
         if found is None or not needed.specifier.contains(found.version, prereleases=True):
             yield f"{needed.name}{needed.specifier}"
 

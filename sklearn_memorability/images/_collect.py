@@ -120,6 +120,7 @@ def as_image_list(images: Any) -> Any:
         )
     # The second is a Dataset's of the library datasets.
     table = next((name for name in ("columns", "column_names") if hasattr(images, name)), None)
+    listed: Any
     if isinstance(images, np.ndarray) or is_tensor(images):
         listed = _rows_of_array(images)
     elif table:

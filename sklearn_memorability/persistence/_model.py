@@ -253,11 +253,11 @@ def load(
             warnings.simplefilter("ignore", InconsistentVersionWarning)
             model = skops.load(file, trusted=sorted(names))
         # A name, not a path: what lies elsewhere is not looked at.
-        needed = [Path(name).name for name in facts["weights_files"]]
+        names_beside = [Path(name).name for name in facts["weights_files"]]
         if is_on_hub(path) and not beside:
-            # Of the same commit, whose hash is the name of the folder.
-            needed = [from_hub(str(path), file.parent.name, name) for name in needed]
-        beside += [file.parent / name for name in needed]
+            for name in names_beside:  # of the same commit, which the folder's name is
+                from_hub(str(path), file.parent.name, name)
+        beside += [file.parent / name for name in names_beside]
         model = after_loading(model, device, [Path(p) for p in beside], facts["weights_files"])
     # The tests of each release are run with the embedded one.
     if differing and file != EMBEDDED_FILE:

@@ -10,6 +10,7 @@ from torchvision.datasets import ImageFolder
 
 from sklearn_memorability import ImageFeatures
 from sklearn_memorability.features import write_features
+from sklearn_memorability.finetuning import FineTunedRegressor
 from sklearn_memorability.images import ImageReadError, read_image
 from sklearn_memorability.inspection import write_report
 from sklearn_memorability.pipelines import mlp_regressor
@@ -49,12 +50,14 @@ def test_an_image_of_a_column_is_decoded_when_its_turn_comes(photographs, featur
     assert decoded == [1, 1]
 
 
-def test_folds_and_reports_take_a_data_set(photographs, tmp_path):
+def test_folds_reports_and_fine_tuning_take_a_data_set(photographs, tmp_path):
     images, y = data_set(photographs * 3)["image"], np.linspace(0.3, 0.8, 6)
     model = mlp_regressor(ImageFeatures(), n_classes=2, max_epochs=1, device="cpu")
     assert np.isfinite(cross_val_score(model, images, y, cv=2)).all()
     page = write_report(model.fit(images, y), images, path=tmp_path / "r.html")
     assert "china.jpg" in page.read_text(encoding="utf-8")
+    tuned = FineTunedRegressor(n_classes=2, max_epochs=1, device="cpu").fit(images, y)
+    assert np.isfinite(tuned.predict(images)).all()
 
 
 def test_samples_of_a_folder_of_torchvision_are_images(photographs, features, tmp_path):

@@ -37,11 +37,13 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def do_GET(self):
+        if self.headers["Authorization"] != ANN:
+            return self.answer(status=401, X_Error_Code="RepoNotFound")
         if "/resolve/" not in self.path:
-            return self.answer(status=404)
+            return self.answer({"id": "ann/small"})  # what older clients ask before they upload
         repo, _, file = self.path[1:].partition("/resolve/")
         commits, (revision, _, path) = self.server.repos.get(repo), file.partition("/")
-        if not commits or self.headers["Authorization"] != ANN:
+        if not commits:
             return self.answer(status=401, X_Error_Code="RepoNotFound")
         commit = list(commits)[-1] if revision == "main" else revision
         content = commits.get(commit, {}).get(path)
