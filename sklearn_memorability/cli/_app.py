@@ -16,6 +16,7 @@ from sklearn_memorability.cli._console import (
     say,
     warnings_as_lines,
 )
+from sklearn_memorability.cli._doctor import doctor
 from sklearn_memorability.cli._fit import extract, fit
 from sklearn_memorability.cli._models import models
 from sklearn_memorability.cli._paper import tables
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 some images failed; 2 can't be done; 130 interrupted.",
 )
-for command in (predict, fit, evaluate, extract, report, models, tables):
+for command in (predict, fit, evaluate, extract, report, models, doctor, tables):
     app.command()(command)
 
 

@@ -64,6 +64,22 @@ def as_json(document: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
 
 
+def show_tables(tables: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Write tables to stdout, each under its title; the keys of their rows are the columns."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    console = Console(highlight=False)
+    for title, rows in tables.items():
+        # Folded, since half a path is none.
+        table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=SIMPLE_HEAD)
+        for row in rows:
+            # As Text, since brackets, as in an extra's name, would be markup.
+            table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+        console.print(Text(title, "bold"))
+        console.print(table)
+
+
 def shows_progress(progress: bool) -> bool:
     """Tell whether progress bars are shown: if asked for, and on a terminal only."""
     return progress and sys.stderr.isatty()

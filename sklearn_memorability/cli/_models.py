@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sklearn_memorability.cli import _options as options
-from sklearn_memorability.cli._console import OK, as_json, emit
+from sklearn_memorability.cli._console import OK, as_json, emit, show_tables
 
 _SPACES = ("flickr8k",)
 _TO_DOWNLOAD = "downloaded at first use"
@@ -22,11 +22,6 @@ def models(json: options.Json = False) -> int:
 
     Figures are Spearman's correlations on images that a model was not fitted to.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     listed = _listed()
     if json:
         emit(as_json(listed))
@@ -45,14 +40,7 @@ def models(json: options.Json = False) -> int:
         "Networks, for --backbone": listed["networks"],
         "Joint spaces of images and captions, for --embedding": listed["joint_spaces"],
     }
-    console = Console(highlight=False)
-    for title, rows in tables.items():
-        table = Table(*rows[0], box=SIMPLE_HEAD)
-        for row in rows:
-            # As Text, since brackets, as in an extra's name, would be markup.
-            table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-        console.print(Text(title, "bold"))
-        console.print(table)
+    show_tables(tables)
     return OK
 
 
@@ -76,10 +64,10 @@ def _listed() -> dict[str, Any]:
         space = VisualSemanticEmbedding.load(name)
         network = (space.network_ or {}).get("backbone")
         spaces.append({"name": name, "features": space.n_components_, "network": network})
-    return {"ready_models": _ready(), "networks": networks, "joint_spaces": spaces}
+    return {"ready_models": ready_models(), "networks": networks, "joint_spaces": spaces}
 
 
-def _ready() -> list[dict[str, Any]]:
+def ready_models() -> list[dict[str, Any]]:
     """Return what there is to know of each ready model."""
     from sklearn_memorability.features._backbones import BACKBONES
     from sklearn_memorability.persistence import read_facts
@@ -90,16 +78,16 @@ def _ready() -> list[dict[str, Any]]:
     own = {key: facts.get(key) for key in ("terms", "trained_on", "citation", "scale")}
     load: Any = BACKBONES["memorability"].load
     network = load.weights.path("memorability")
-    size = _size(EMBEDDED_FILE.stat().st_size + network.stat().st_size)
+    n_bytes = EMBEDDED_FILE.stat().st_size + network.stat().st_size
     weights = "here" if find_spec("efficientnet_lite_pytorch") else _install("embedded")
-    embedded = {"name": "embedded", "size": size, "weights": weights, **own}
+    embedded = {"name": "embedded", "size": size(n_bytes), "weights": weights, **own}
     return [
         {**embedded, "measured": facts.get("measured", {})},
-        *({"size": _size(m.size), "weights": m.where(), **m.about()} for m in READY.values()),
+        *({"size": size(m.size), "weights": m.where(), **m.about()} for m in READY.values()),
     ]
 
 
-def _size(n_bytes: int) -> str:
+def size(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 

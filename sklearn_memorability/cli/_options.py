@@ -78,7 +78,7 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help="A ready model ('models' lists them), or a file that 'fit' has saved.",
+        help="A ready model ('models' lists them), a file that 'fit' has saved, or hf://USER/NAME.",
     ),
 ]
 ModelKind = Annotated[

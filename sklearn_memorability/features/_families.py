@@ -175,6 +175,15 @@ def clip_backbone(name: str) -> Backbone:
     return Backbone(f"clip:{name}", {"embedding": int(config["embed_dim"])}, load, make_preprocess)
 
 
+def clip_is_here(name: str) -> bool:
+    """Tell whether the weights of a CLIP model are in the cache of huggingface_hub."""
+    hub = import_extra("huggingface_hub", "clip")
+    constants = import_extra("open_clip", "clip").constants
+    repo_id, _, file = _clip_settings(name)[3].get("hf_hub", "").rpartition("/")
+    files = [file] if file else [constants.HF_SAFE_WEIGHTS_NAME, constants.HF_WEIGHTS_NAME]
+    return any(isinstance(hub.try_to_load_from_cache(repo_id, file), str) for file in files)
+
+
 def clip_captions(
     name: str, weights: Path | None, device: torch.device
 ) -> Callable[[list[str]], torch.Tensor]:

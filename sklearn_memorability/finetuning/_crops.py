@@ -5,7 +5,6 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -36,7 +35,7 @@ def keep_small(images: list[Any], rows: np.ndarray, size: int, verbose: int) -> 
     shapes = []
     pool = _threads()
     try:
-        small = pool.map(partial(_small, side=side), (images[i] for i in rows), rows)
+        small = pool.map(lambda row: _small(images[row], row, side), rows.tolist())
         for image in tqdm(small, "Reading", len(rows), unit="image", disable=not verbose):
             file.write(image)
             shapes.append(image.shape)
@@ -56,7 +55,7 @@ def keep_small(images: list[Any], rows: np.ndarray, size: int, verbose: int) -> 
 
 
 def _small(image: Any, row: int, side: int) -> np.ndarray:
-    rgb = read_image(image, row=int(row))
+    rgb = read_image(image, row=row)
     scale = side / min(rgb.size)
     if scale < 1:
         width, height = (max(1, round(scale * length)) for length in rgb.size)

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,12 @@ def only_images(paths: Iterable[Any], source: Any, stacklevel: int = 2) -> list[
     return images
 
 
-def as_image_list(images: Any) -> list[Any]:
-    """Return a container of images as a list, one image an item, in order."""
+def as_image_list(images: Any) -> Any:
+    """Return a container of images as a list, one image an item, in order.
+
+    Other sequences stay as they are: a column of a data set decodes each image that it is asked
+    for, and all of them would fill the memory.
+    """
     single = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike | Image.Image)
     # A DataFrame may have a column named "read", which is no method.
     if single or callable(getattr(images, "read", None)):
@@ -114,24 +118,29 @@ def as_image_list(images: Any) -> list[Any]:
             f"Expected a list of images, got a single one ({type(images).__name__}). "
             "Put it in a list; images.list_images lists the images in a folder."
         )
+    # The second is a Dataset's of the library datasets.
+    table = next((name for name in ("columns", "column_names") if hasattr(images, name)), None)
+    listed: Any
     if isinstance(images, np.ndarray) or is_tensor(images):
         listed = _rows_of_array(images)
-    elif hasattr(images, "columns"):
-        columns = list(images.columns)
+    elif table:
+        columns = list(getattr(images, table))
         if len(columns) != 1:
             raise ValueError(
                 f"Expected one column of images, got {len(columns)}: {columns}. "
                 "Select the one with the images."
             )
-        listed = list(images[columns[0]])
+        return as_image_list(images[columns[0]])
     elif isinstance(images, list | tuple) or hasattr(images, "to_numpy"):
         listed = list(images)
+    elif isinstance(images, Sequence):
+        listed = images
     else:
         raise TypeError(
-            f"Expected a list, tuple, array, Series or one-column DataFrame of images, "
-            f"got {type(images).__name__}."
+            f"Expected a list, tuple, array, Series, one-column DataFrame or other sequence of "
+            f"images, got {type(images).__name__}."
         )
-    if not listed:
+    if len(listed) == 0:
         raise ValueError("Found no images: a minimum of 1 sample is required.")
     return listed
 

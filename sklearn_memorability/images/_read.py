@@ -18,7 +18,7 @@ from sklearn_memorability.images._rgb import ToRGB, check_size, is_tensor, orien
 
 ImageLike = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray
-)
+) | (dict[str, Any] | tuple[Any, int])
 
 # Four times what the largest image that Pillow decodes without protest takes
 # uncompressed; what is larger is no image, and would fill the memory.
@@ -94,12 +94,14 @@ def read_image(
 
     Parameters
     ----------
-    image : path, bytes, open file, PIL.Image.Image, numpy.ndarray or torch.Tensor
+    image : path, bytes, open file, PIL.Image.Image, numpy.ndarray, torch.Tensor, dict or tuple
         - A path (str or path-like) of a file, its content (bytes), or a file opened
           in binary mode, which is read from its beginning and then wound back. Formats
           are JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, HEIC (extra ``heif``) and
           the rarer raster formats of Pillow.
         - A PIL image.
+        - A row of Hugging Face's library ``datasets``, ``{"bytes": ..., "path": ...}``, or a pair
+          (image, class) of torchvision's ``ImageFolder``.
         - An array or tensor of shape (height, width), (height, width, channels) or
           (channels, height, width) with 1, 3 or 4 channels: uint8, uint16, or float in
           [0, 1]. Where both ends could be channels, an array's are last, a tensor's
@@ -175,10 +177,11 @@ class ImageContent:
         row: int | None = None,
         background: tuple[int, ...] = (255, 255, 255),
     ) -> None:
-        self._image = image
+        self._image: Any = image
         self._row = row
         self._background = background
-        self._encoded = self._guarded(_encoded, image)
+        self._image = self._guarded(unwrapped, image)
+        self._encoded = self._guarded(_encoded, self._image)
         self._rgb: Image.Image | None = None
         self.remarks: list[ImageReadError] = []
 
@@ -248,11 +251,10 @@ class ImageContent:
             raise self._error(_reason(error)) from error
 
     def _error(self, reason: str) -> ImageReadError:
-        image: Any = self._image
-        # An open file has its path in its name, a PIL image in its file's name.
-        path = image if _is_path(image) else getattr(image, "name", getattr(image, "filename", ""))
-        if _is_path(path) and os.fspath(path):
-            return ImageReadError(reason, row=self._row, path=os.fspath(path))
+        image = self._image
+        path = path_of(image)
+        if path:
+            return ImageReadError(reason, row=self._row, path=path)
         is_array = hasattr(image, "shape") and hasattr(image, "dtype")
         form = f"array of shape {tuple(image.shape)}, dtype {image.dtype}" if is_array else ""
         return ImageReadError(reason, row=self._row, form=form)
@@ -338,6 +340,26 @@ def _from_memory(image: Any, to_rgb: ToRGB) -> Image.Image:
         f"a {type(image).__name__} is not an image. Give a path, the bytes of a file, "
         "a file opened in binary mode, a PIL image, or a NumPy or torch array."
     )
+
+
+def unwrapped(image: Any) -> Any:
+    """Return the image in a row of the library datasets, or in a pair of torchvision's."""
+    if isinstance(image, tuple) and len(image) == 2 and isinstance(image[1], int):
+        return image[0]
+    if isinstance(image, dict) and image.keys() == {"bytes", "path"}:
+        if image["bytes"] is None:
+            return image["path"]
+        file = io.BytesIO(image["bytes"])
+        file.name = image["path"]
+        return file
+    return image
+
+
+def path_of(image: Any) -> Any:
+    """Return the path of an image that was unwrapped, empty if it has none."""
+    # An open file has its path in its name, a PIL image in its file's name.
+    path = image if _is_path(image) else getattr(image, "name", getattr(image, "filename", ""))
+    return os.fspath(path) if _is_path(path) else ""
 
 
 def _is_path(image: Any) -> bool:

@@ -26,6 +26,7 @@ from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.features import UnreadableImagesWarning
 from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.images._collect import as_image_list
+from sklearn_memorability.images._read import path_of, unwrapped
 from sklearn_memorability.inspection._displays import BLUE, ORANGE, as_scores, pyplot, small_image
 from sklearn_memorability.inspection._score_display import ScoreDisplay
 from sklearn_memorability.inspection._unwrap import fitted_steps, predict_images
@@ -230,11 +231,8 @@ def _thumbnails(
 
 def _name(image: Any, row: int) -> tuple[str, str]:
     """Return what an image is called, and its path, empty if it has none."""
-    # An open file has its path in its name, an image in its file's name.
-    path = image
-    if not isinstance(image, str | os.PathLike):
-        path = getattr(image, "name", getattr(image, "filename", ""))
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+    path = path_of(unwrapped(image))
+    if not path:
         return f"image {row}", ""
     path = os.fsdecode(path)
     return os.path.basename(path) or path, path

@@ -152,13 +152,16 @@ class ModelCard:
 def _use(facts: Mapping[str, Any]) -> list[str]:
     n_features = facts["n_features"]
     takes = "images" if n_features is None else f"features, an array of {n_features} columns"
+    # Where it was uploaded to.
+    hub = facts.get("hub")
+    extra, place = ("hub", "") if hub else ("share", ", in the folder with these files")
     lines = [
-        f'`pip install "{_LIBRARY}[share]"`, then, in the folder with these files:',
+        f'`pip install "{_LIBRARY}[{extra}]"`, then{place}:',
         "",
         "```python",
         "from sklearn_memorability.persistence import load",
         "",
-        f'model = load("{MODEL_FILE}")',
+        f'model = load("{hub or MODEL_FILE}")',
         "scores = model.predict(X)",
         "```",
         "",

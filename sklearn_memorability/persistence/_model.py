@@ -24,6 +24,7 @@ from sklearn_memorability._utils._estimators import is_search
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.persistence._card import MODEL_FILE, ModelCard, write_beside
 from sklearn_memorability.persistence._contents import TRUSTED, after_loading, to_save
+from sklearn_memorability.persistence._hub import from_hub, is_on_hub
 from sklearn_memorability.persistence._ready import READY
 
 # The model that comes with the package, and its name.
@@ -88,6 +89,7 @@ def save(
     See Also
     --------
     load : Read the file or the folder.
+    push_to_hub : Upload the folder.
 
     Notes
     -----
@@ -99,8 +101,7 @@ def save(
     is known by the file's name and hash: share the file, too. An embedding that was learned, given
     as an object or a file, goes into the file.
 
-    ``hf upload USER/NAME FOLDER`` of huggingface_hub uploads a folder; :func:`load` takes the
-    folder as it is downloaded.
+    :func:`push_to_hub` uploads the same files; :func:`load` takes them from there.
 
     Examples
     --------
@@ -165,11 +166,12 @@ def save(
 def load(
     path: str | os.PathLike[str],
     *,
+    revision: str | None = None,
     device: str | torch.device | None = None,
     weights: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     trusted: Sequence[str | type] | None = None,
 ) -> Any:
-    """Read a model that :func:`save` wrote, or a ready one by its name.
+    """Read a model that :func:`save` wrote, from the Hugging Face Hub, or a ready one by its name.
 
     Nothing in the file is run. Only estimators of this package and of scikit-learn, NumPy arrays,
     numbers, strings and their containers are built.
@@ -177,14 +179,19 @@ def load(
     Parameters
     ----------
     path : str or path-like
-        The file, the folder with ``model.skops`` in it, or a ready model; which one is good for
-        what is said in ``docs/ready_models.md``.
+        The file, the folder with ``model.skops`` in it, a repository, or a ready model; which one
+        is good for what is said in ``docs/ready_models.md``.
 
+        - ``"hf://USER/NAME"`` is a repository on the Hugging Face Hub (extra ``hub``). Its
+          ``model.skops`` and the weights that this needs are downloaded at first use, nothing else.
         - ``"embedded"`` comes with the package and works offline (extra ``embedded``).
         - ``"vitmem"`` (MIT, 343 MB, extra ``timm``) and ``"memcoach"`` (Apache-2.0, 3.5 GB, extra
           ``clip``) are downloaded at first use.
         - ``"resmem"`` (for non-commercial use) takes its weights from its own package,
           ``pip install resmem``.
+    revision : str, optional
+        Of a repository: the branch, tag or commit, by default the latest on its main branch. A
+        commit's hash makes sure that the model stays the same.
     device : str or torch.device, optional
         Where networks compute from now on: it becomes their parameter. None leaves it as it was,
         or takes the best there is where that device is not here.
@@ -204,7 +211,8 @@ def load(
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If there is no such file, or the repository can't be reached and its files are not in the
+        cache.
     WeightsUnavailableError
         If a ready model's files must be downloaded and can't be; says which file is wanted, and
         where to put it.
@@ -212,7 +220,8 @@ def load(
         If it is damaged, of another format, or holds types that are not trusted; names the file
         and the types. Also if ``device`` is not on this machine.
     ImportError
-        If skops, or a package that a ready model needs, is missing; says how to install it.
+        If skops, huggingface_hub, or a package that a ready model needs, is missing; says how to
+        install it.
 
     Warns
     -----
@@ -228,13 +237,13 @@ def load(
     (2,)
     """
     beside = [weights] if isinstance(weights, str | os.PathLike) else list(weights)
-    if path in READY:
+    if path in READY and revision is None:
         return READY[path].load(device, [Path(p) for p in beside])
     skops = import_skops()
     names = _names(trusted)
     if device is not None:
         resolve_device(device)
-    file = _find(path)
+    file = _find(path, revision)
     facts = read_facts(file)
     differing = _differing(facts)
     with _naming(file, f" (It was saved with {differing}.)" if differing else ""):
@@ -244,7 +253,11 @@ def load(
             warnings.simplefilter("ignore", InconsistentVersionWarning)
             model = skops.load(file, trusted=sorted(names))
         # A name, not a path: what lies elsewhere is not looked at.
-        beside += [file.parent / Path(name).name for name in facts["weights_files"]]
+        names_beside = [Path(name).name for name in facts["weights_files"]]
+        if is_on_hub(path) and not beside:
+            for name in names_beside:  # of the same commit, which the folder's name is
+                from_hub(str(path), file.parent.name, name)
+        beside += [file.parent / name for name in names_beside]
         model = after_loading(model, device, [Path(p) for p in beside], facts["weights_files"])
     # The tests of each release are run with the embedded one.
     if differing and file != EMBEDDED_FILE:
@@ -257,13 +270,16 @@ def load(
     return model
 
 
-def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_facts(path: str | os.PathLike[str], *, revision: str | None = None) -> dict[str, Any]:
     """Read the facts about a saved model, without building it.
 
     Parameters
     ----------
     path : str or path-like
-        The file, the folder with ``model.skops`` in it, or a ready model's name.
+        The file, the folder with ``model.skops`` in it, ``"hf://USER/NAME"``, or a ready model's
+        name.
+    revision : str, optional
+        Of a repository: the branch, tag or commit.
 
     Returns
     -------
@@ -289,9 +305,9 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> read_facts("embedded")["n_samples"]
     3488
     """
-    if path in READY:
+    if path in READY and revision is None:
         return READY[path].about()
-    file = _find(path)
+    file = _find(path, revision)
     if not file.is_file():
         names = ", ".join([_EMBEDDED, *READY])
         raise FileNotFoundError(
@@ -357,14 +373,18 @@ def _naming(file: Path, hint: str = "") -> Iterator[None]:
     """Turn whatever a damaged or hostile file raises into an error that names the file."""
     try:
         yield
-    except PermissionError:
+    except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:
         reason = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{str(file)!r} can't be read as a model: {reason}{hint}") from error
 
 
-def _find(path: str | os.PathLike[str]) -> Path:
+def _find(path: str | os.PathLike[str], revision: str | None = None) -> Path:
+    if is_on_hub(path):
+        return from_hub(str(path), revision)
+    if revision is not None:
+        raise ValueError(f"revision={revision!r} is of 'hf://USER/NAME'; {str(path)!r} has none.")
     if path == _EMBEDDED:
         return EMBEDDED_FILE
     file = Path(path)

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from sklearn_memorability.features import ImageFeatures
 from sklearn_memorability.features._backbones import BACKBONES, own_weights
+from sklearn_memorability.features._families import clip_is_here
 from sklearn_memorability.features._weights import DownloadedWeights, read_state_dict
 from sklearn_memorability.persistence._contents import hash_of_file
 from sklearn_memorability.regression._layers import LayersRegressor
@@ -75,8 +76,11 @@ class ReadyModel:
         """Say where its files are, or how to get them."""
         if find_spec(self.module) is None:
             return f"pip install {self.install}"
-        file = self.head or BACKBONES[self.network].load.weights  # type: ignore[attr-defined]
-        is_here = not isinstance(file, DownloadedWeights) or file.target.exists()
+        network: Any = BACKBONES.get(self.network)
+        files = [self.head, network and network.load.weights]
+        is_here = all(f.target.exists() for f in files if isinstance(f, DownloadedWeights)) and (
+            network is not None or clip_is_here(self.network.removeprefix("clip:"))
+        )
         return "here" if is_here else "downloaded at first use"
 
     def load(self, device: str | torch.device | None, files: Sequence[Path]) -> Pipeline:

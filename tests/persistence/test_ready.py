@@ -110,7 +110,9 @@ def test_memcoachs_own_file_is_recognised_by_its_hash(siglip, published, photogr
         np.testing.assert_allclose(model.predict(photographs), expected, atol=1e-5)
 
 
-def test_a_head_is_downloaded_at_first_use_into_one_place(server, hub, siglip, head, photographs):
+def test_a_head_is_downloaded_at_first_use_into_one_place(
+    server, hub, siglip, head, photographs, tmp_path, monkeypatch
+):
     folder, address = server
     (folder / head[0].name).write_bytes(head[0].read_bytes())
     row = row_of(address, head[0])
@@ -118,6 +120,14 @@ def test_a_head_is_downloaded_at_first_use_into_one_place(server, hub, siglip, h
     first = row.load("cpu", [siglip[1]])
     (folder / head[0].name).unlink()
     assert [path.name for path in hub.iterdir()] == ["memcoach-head.pth"]
+    assert row.where() == "downloaded at first use"
+    # Where the Hub's client keeps the network.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / f"models--timm--{SIGLIP}" / "snapshots" / "a"
+    kept.mkdir(parents=True)
+    (kept / "open_clip_model.safetensors").touch()
+    (tmp_path / f"models--timm--{SIGLIP}" / "refs").mkdir()
+    (tmp_path / f"models--timm--{SIGLIP}" / "refs" / "main").write_text("a")
     assert row.where() == "here"
     again = row.load("cpu", [siglip[1]])
     np.testing.assert_array_equal(again.predict(photographs), first.predict(photographs))
