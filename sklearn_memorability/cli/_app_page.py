@@ -75,11 +75,12 @@ def app(
         settings |= {"enable_monitoring": False, "max_file_size": "100mb", "inbrowser": browser}
         settings |= {"prevent_thread_lock": True, "app_kwargs": {"middleware": [guard]}}
         font = {"font": "system-ui", "font_mono": "system-ui"}
-        theme = gr.themes.Default(primary_hue="blue", **font)
+        theme = gr.themes.Default(primary_hue="indigo", **font)
         theme.set(button_primary_background_fill="*primary_600")  # for the text's contrast
         page = _page(gr, model, device, Path(folder))
         # A terminal that is closed, or a machine that is shut down, sends one of these.
-        for name in {"SIGTERM", "SIGHUP", "SIGBREAK"} & set(dir(signal)):
+        names = {"SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"} & set(dir(signal))
+        for name in names:
             signal.signal(getattr(signal, name), signal.default_int_handler)
         try:
             _, address, _ = page.launch(**settings, head=_SCRIPT, theme=theme, quiet=True)
@@ -87,6 +88,8 @@ def app(
             while True:
                 time.sleep(1)
         except KeyboardInterrupt:
+            for name in names:  # a second Ctrl-C must not keep uploads from being deleted
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
             page.close(verbose=False)
     say("The page is closed, and what was uploaded is deleted.")
     return OK
