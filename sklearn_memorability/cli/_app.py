@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sklearn_memorability.cli._app_page import app as page
 from sklearn_memorability.cli._console import (
     INTERRUPTED,
     OK,
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 some images failed; 2 can't be done; 130 interrupted.",
 )
-for command in (predict, fit, evaluate, extract, report, models, doctor, tables):
+for command in (predict, fit, evaluate, extract, report, page, models, doctor, tables):
     app.command()(command)
 
 

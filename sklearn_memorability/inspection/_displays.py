@@ -1,5 +1,7 @@
 """What the displays share: colours, axes, checks of scores, and the width of texts."""
 
+import base64
+import io
 import textwrap
 from typing import Any
 
@@ -73,3 +75,11 @@ def small_image(image: Any, row: int | None, side: int) -> Image.Image:
     small = read_image(image, row=row).copy()
     small.thumbnail((side, side))
     return small
+
+
+def data_uri(small: Image.Image) -> str:
+    """Return a ``data:`` address of an image, without its metadata."""
+    content = io.BytesIO()
+    small.info.clear()  # its profile and metadata may hold a place or a name
+    small.save(content, "WEBP", quality=70)
+    return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")

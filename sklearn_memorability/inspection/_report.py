@@ -27,7 +27,14 @@ from sklearn_memorability.features import UnreadableImagesWarning
 from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.images._collect import as_image_list
 from sklearn_memorability.images._read import path_of, unwrapped
-from sklearn_memorability.inspection._displays import BLUE, ORANGE, as_scores, pyplot, small_image
+from sklearn_memorability.inspection._displays import (
+    BLUE,
+    ORANGE,
+    as_scores,
+    data_uri,
+    pyplot,
+    small_image,
+)
 from sklearn_memorability.inspection._score_display import ScoreDisplay
 from sklearn_memorability.inspection._unwrap import fitted_steps, predict_images
 from sklearn_memorability.metrics import spearman_interval
@@ -217,13 +224,8 @@ def _thumbnails(
                 raise
             errors.append((name, error))
             continue
-        # Its profile and metadata, which may hold a place or a name, stay out of the file.
-        small.info.clear()
-        content = io.BytesIO()
-        small.save(content, "WEBP", quality=70)
-        uri = "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")
-        width, height = small.size
-        cards.append(Bunch(row=row, name=name, path=path, uri=uri, width=width, height=height))
+        size_of = dict(zip(("width", "height"), small.size, strict=True))
+        cards.append(Bunch(row=row, name=name, path=path, uri=data_uri(small), **size_of))
     if not cards:
         raise ValueError(f"None of the {len(images)} images can be read; the first: {errors[0][1]}")
     return cards, errors

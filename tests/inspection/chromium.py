@@ -77,14 +77,14 @@ class Chromium:
                 return answer["result"]
 
     def open(self, path, width=1400, height=900, dark=False, script=True):
-        """Open a file, wait until it is loaded and drawn, and return the seconds it took."""
+        """Open a file or an address, wait until it is drawn, and return the seconds it took."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.send("Emulation.setEmulatedMedia", features=scheme)
         self.send("Emulation.setScriptExecutionDisabled", value=not script)
         self.resize(width, height)
         self._events, self.complaints, self.requests = [], [], []
         started = time.monotonic()
-        self.send("Page.navigate", url=path.as_uri())
+        self.send("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
         while "Page.loadEventFired" not in self._events:
             self._receive(started + 60)
         if script:
