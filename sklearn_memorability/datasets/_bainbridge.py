@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.datasets._base import (
     COUNTS,
     PathLike,
@@ -18,7 +19,6 @@ from sklearn_memorability.datasets._tables import (
     find_images,
     need_columns,
     read_counts,
-    refuse,
 )
 
 _FACES = REQUESTED["bainbridge"]

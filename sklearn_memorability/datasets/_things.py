@@ -10,13 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_memorability.datasets._base import (
-    PathLike,
-    data_frame,
-    description,
-    folder_with,
-    image_set,
-)
+from sklearn_memorability.datasets._base import PathLike, description, folder_with, image_set
 from sklearn_memorability.datasets._download import RemoteFile, fetch_files
 from sklearn_memorability.datasets._tables import (
     find_images,
@@ -141,8 +135,10 @@ def _as_asked(
     y: Any = target
     frame = None
     if as_frame:
+        import pandas as pd
+
         ((index_name, index),) = names.items()
-        frame = data_frame(data, columns=feature_names, index=index)
+        frame = pd.DataFrame(data, columns=feature_names, index=index)
         frame.index.name = index_name
         frame["memorability"] = target
         X, y = frame[feature_names], frame["memorability"]

@@ -2,10 +2,11 @@
 
 import csv
 import io
+import math
 import os
 import platform
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.metrics import spearman_interval, split_half_consistency
+from sklearn_memorability.metrics._consistency import reliability_of
 from sklearn_memorability.metrics._rank import rank_correlation
 
 # The paper prints two digits; squared errors of scores in (0, 1) need four.
@@ -156,12 +158,7 @@ class ResultTable:
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that decide results."""
     versions = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return versions | {name: version(name) for name in _LIBRARIES}
 
 
 def measure(
@@ -214,8 +211,7 @@ def human_ceiling(data: Any, random_state: int) -> tuple[float | None, str]:
     if consistency is None:
         return ceiling, ""
     if ceiling is None:
-        # Spearman-Brown, and its root, as in split_half_consistency.
-        ceiling = float(np.sqrt(2 * max(consistency, 0) / (1 + max(consistency, 0))))
+        ceiling = math.sqrt(reliability_of(consistency))
     return ceiling, (
         f"Human consistency is {consistency:.2f} (given with the set, not computed here); no "
         f"predictor can be expected to pass {ceiling:.3f}."
