@@ -21,13 +21,7 @@ from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping, ProgressBar
 
 from sklearn_memorability._torch import draw_seeds, resolve_device
-from sklearn_memorability._training import (
-    hold_out,
-    optimizer_settings,
-    silence,
-    stop_early,
-    train,
-)
+from sklearn_memorability._training import hold_out, optimizer_settings, silence, stop_early, train
 from sklearn_memorability.captions._files import (
     read_embedding,
     read_kiros,

@@ -17,11 +17,7 @@ from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
 from sklearn_memorability.images import list_images
 from sklearn_memorability.images._collect import only_images
 from sklearn_memorability.images._read import suffixes
-from sklearn_memorability.metrics import (
-    memorability_score,
-    spearman_score,
-    split_half_consistency,
-)
+from sklearn_memorability.metrics import memorability_score, spearman_score, split_half_consistency
 from sklearn_memorability.persistence import load
 
 _RANGE = "--score-range"

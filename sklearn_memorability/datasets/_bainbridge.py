@@ -15,11 +15,7 @@ from sklearn_memorability.datasets._base import (
     scores_from_counts,
 )
 from sklearn_memorability.datasets._requested import REQUESTED
-from sklearn_memorability.datasets._tables import (
-    find_images,
-    need_columns,
-    read_counts,
-)
+from sklearn_memorability.datasets._tables import find_images, need_columns, read_counts
 
 _FACES = REQUESTED["bainbridge"]
 

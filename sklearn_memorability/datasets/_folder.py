@@ -13,12 +13,7 @@ from PIL import Image
 
 from sklearn_memorability._utils._found import first_few
 from sklearn_memorability.datasets._base import PathLike, choice, image_set
-from sklearn_memorability.datasets._tables import (
-    find_images,
-    read_groups,
-    read_scores,
-    read_table,
-)
+from sklearn_memorability.datasets._tables import find_images, read_groups, read_scores, read_table
 from sklearn_memorability.images import ImageReadError, list_images, read_image
 
 

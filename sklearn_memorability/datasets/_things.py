@@ -12,12 +12,7 @@ from sklearn.utils import Bunch
 
 from sklearn_memorability.datasets._base import PathLike, description, folder_with, image_set
 from sklearn_memorability.datasets._download import RemoteFile, fetch_files
-from sklearn_memorability.datasets._tables import (
-    find_images,
-    need_columns,
-    read_scores,
-    read_table,
-)
+from sklearn_memorability.datasets._tables import find_images, need_columns, read_scores, read_table
 
 _DATA = files(__package__) / "data"
 PHOTOGRAPHS = Path(str(_DATA / "things_photographs.npz"))

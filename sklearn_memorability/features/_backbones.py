@@ -113,9 +113,7 @@ class StateDictLoader:
         fill(network, state, self.name, path)
         return network.eval().float().requires_grad_(False)
 
-    def read(
-        self, path: str | os.PathLike[str] | dict[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
+    def read(self, path: Weights) -> dict[str, torch.Tensor]:
         """Return all weights in a file, by today's names."""
         state = read_state_dict(path)
         if self.rename is not None:
@@ -253,9 +251,7 @@ class _Memorability(nn.Module):
 class _MemorabilityLoader(StateDictLoader):
     """Fills the tuned half from a file and all else from the pretrained network's."""
 
-    def read(
-        self, path: str | os.PathLike[str] | dict[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
+    def read(self, path: Weights) -> dict[str, torch.Tensor]:
         """Return the weights of both files, by their places in the network."""
         pretrained: Any = BACKBONES["efficientnet_lite0"].load
         state = pretrained.read(pretrained.weights.path(pretrained.name))

@@ -123,7 +123,6 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "weights": [str, os.PathLike, None],
-        "preprocessing": [StrOptions({"caffe"}), callable, None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "device": [str, torch.device, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],

@@ -11,11 +11,7 @@ from sklearn.utils import Bunch, check_array, check_random_state, check_scalar
 
 from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.metrics._rank import rank_correlation
-from sklearn_memorability.metrics._recognition import (
-    check_correction,
-    check_counts,
-    score_counts,
-)
+from sklearn_memorability.metrics._recognition import check_correction, check_counts, score_counts
 
 
 def split_half_consistency(
