@@ -4,7 +4,6 @@ import ast
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -77,12 +76,3 @@ def test_nothing_is_pickled():
     )
     for path in (ROOT / "sklearn_memorability").rglob("*.py"):
         assert not forbidden.search(path.read_text(encoding="utf-8")), path
-
-
-def test_bundled_files_are_installed():
-    started = time.perf_counter()
-    from sklearn_memorability.datasets import load_things_concepts, load_things_photographs
-
-    assert load_things_concepts().data.shape == (1854, 66)
-    assert load_things_photographs().data.shape == (946, 1280)
-    assert time.perf_counter() - started < 5

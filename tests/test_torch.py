@@ -14,11 +14,6 @@ def test_none_takes_the_best_device(monkeypatch):
     assert resolve_device(None) == torch.device("cuda")
 
 
-@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
-def test_a_device_is_taken_by_name_or_as_it_is(device):
-    assert resolve_device(device) == torch.device("cpu")
-
-
 @pytest.mark.parametrize("device", ["abacus", ""])
 def test_unknown_devices_are_refused(device):
     with pytest.raises(ValueError, match="not a device"):

@@ -1,1 +1,1 @@
-"""What every room may use: writing files, locks, fingerprints, walking through models."""
+"""What every room may use: files, locks, fingerprints, extras, errors, walks through models."""

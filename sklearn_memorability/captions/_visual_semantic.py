@@ -21,13 +21,7 @@ from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping, ProgressBar
 
 from sklearn_memorability._torch import draw_seeds, resolve_device
-from sklearn_memorability._training import (
-    hold_out,
-    optimizer_settings,
-    silence,
-    stop_early,
-    train,
-)
+from sklearn_memorability._training import hold_out, optimizer_settings, silence, stop_early, train
 from sklearn_memorability.captions._files import (
     read_embedding,
     read_kiros,
@@ -279,8 +273,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         seeds = draw_seeds(check_random_state(self.random_state), 6)
         is_held = np.zeros(len(texts), dtype=bool)
         if self.early_stopping:
-            share = 0.1 if self.early_stopping is True else float(self.early_stopping)
-            is_held = np.isin(owner, hold_out(len(X), None, share, seeds[5])[1])
+            is_held = np.isin(owner, hold_out(len(X), None, self.early_stopping, seeds[5])[1])
 
         vocabulary: dict[str, int] | None = None
         vectors: dict[int, np.ndarray] = {}
@@ -341,7 +334,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                     module.text(rows.texts(held[part]).to(net.device)).cpu().numpy()
                     for part in gen_batches(len(held), _CAPTIONS_AT_A_TIME)
                 ]
-            return caption_recall(_unit(image), _unit(np.concatenate(text)), owner).sum
+            return caption_recall(unit(image), unit(np.concatenate(text)), owner).sum
 
         callbacks: list[Any] = [("clip", GradientNormClipping(_MAX_GRAD_NORM))]
         if len(held):
@@ -390,7 +383,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return _unit(_unit(X) @ self.image_weights_ + self.image_bias_)
+        return unit(unit(X) @ self.image_weights_ + self.image_bias_)
 
     def transform_captions(self, captions: Sequence[str]) -> np.ndarray:
         """Encode captions into the space.
@@ -430,7 +423,7 @@ class VisualSemanticEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 encoder(torch.from_numpy(text[part])).numpy()
                 for part in gen_batches(len(texts), _CAPTIONS_AT_A_TIME)
             ]
-        return _unit(np.concatenate(parts))
+        return unit(np.concatenate(parts))
 
     def recall(self, X: Any, captions: Any, k: Sequence[int] = (1, 5, 10)) -> Bunch:
         """Recall at k of captions by images and of images by captions.
@@ -676,6 +669,6 @@ def _set_words(encoder: Any, vectors: dict[int, np.ndarray]) -> None:
         encoder.words.weight[torch.tensor(list(vectors))] = scaled
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def unit(rows: np.ndarray) -> np.ndarray:
     """Scale rows to unit length; a row of zeros stays one."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _LEAST_NORM)

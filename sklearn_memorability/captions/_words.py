@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._extras import import_extra
+
 # Kiros's numbers: 0 ends every caption and fills up shorter ones; 1 stands for every word
 # that is not in the vocabulary.
 END, UNKNOWN, FIRST_WORD = 0, 1, 2
@@ -103,11 +105,5 @@ def embed_sentences(text_encoder: str, captions: Sequence[str]) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _open_sentence_model(name: str) -> Any:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise ImportError(
-            f"text_encoder='{SENTENCES}{name}' needs sentence-transformers: "
-            "pip install 'sklearn-memorability[sentences]'."
-        ) from error
-    return SentenceTransformer(name)
+    what = f"text_encoder='{SENTENCES}{name}'"
+    return import_extra("sentence_transformers", what, "sentences").SentenceTransformer(name)

@@ -44,13 +44,9 @@ def extract(
     of each row. With --cache, the same command goes on after an interruption.
     """
     check_output(output, (".npz", ".csv", ".npy"), force)
-    from sklearn_memorability.cli._inputs import (
-        find_images,
-        given,
-        make_transformer,
-        unreadable_images,
-    )
+    from sklearn_memorability.cli._inputs import find_images, given, make_transformer
     from sklearn_memorability.features import write_features
+    from sklearn_memorability.features._extractor import unreadable_images
 
     images = find_images(paths, recursive)
     is_npy = output.suffix.lower() == ".npy"
@@ -121,12 +117,8 @@ def fit(
     from sklearn.base import clone
     from tqdm import tqdm
 
-    from sklearn_memorability.cli._inputs import (
-        given,
-        image_transformers,
-        load_scored,
-        unreadable_images,
-    )
+    from sklearn_memorability.cli._inputs import given, image_transformers, load_scored
+    from sklearn_memorability.features._extractor import unreadable_images
     from sklearn_memorability.metrics import spearman_score
     from sklearn_memorability.persistence import save
 

@@ -3,9 +3,7 @@
 import glob
 import os
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,11 @@ from sklearn.pipeline import FeatureUnion
 from sklearn_memorability._utils._estimators import parts_of
 from sklearn_memorability.datasets import load_image_folder
 from sklearn_memorability.datasets._tables import read_counts, read_scores, read_table
-from sklearn_memorability.features import (
-    CaptionEmbedding,
-    ImageFeatures,
-    UnreadableImagesWarning,
-)
-from sklearn_memorability.images import ImageReadError, list_images
+from sklearn_memorability.features import CaptionEmbedding, ImageFeatures
+from sklearn_memorability.images import list_images
 from sklearn_memorability.images._collect import only_images
 from sklearn_memorability.images._read import suffixes
-from sklearn_memorability.metrics import (
-    memorability_score,
-    spearman_score,
-    split_half_consistency,
-)
+from sklearn_memorability.metrics import memorability_score, spearman_score, split_half_consistency
 from sklearn_memorability.persistence import load
 
 _RANGE = "--score-range"
@@ -189,21 +179,3 @@ def image_transformers(model: Any) -> list[Any]:
 def given(**settings: Any) -> dict[str, Any]:
     """Return the settings that are not None."""
     return {name: value for name, value in settings.items() if value is not None}
-
-
-@contextmanager
-def unreadable_images() -> Iterator[dict[int, ImageReadError]]:
-    """Yield what will hold the error of each row that a transformer leaves NaN."""
-    errors: dict[int, ImageReadError] = {}
-    with warnings.catch_warnings():
-        show = warnings.showwarning
-
-        def collect(message: Warning | str, *place: Any, **more: Any) -> None:
-            if isinstance(message, UnreadableImagesWarning):
-                errors.update({error.row or 0: error for error in message.errors})
-            else:
-                show(message, *place, **more)
-
-        warnings.simplefilter("always", UnreadableImagesWarning)
-        warnings.showwarning = collect
-        yield errors

@@ -6,7 +6,6 @@ from typing import Any
 from sklearn_memorability.cli import _options as options
 from sklearn_memorability.cli._console import OK, as_json, emit, show_tables
 
-_SPACES = ("flickr8k",)
 _TO_DOWNLOAD = "downloaded at first use"
 
 # Families of networks: what their names look like, their module, the extra that installs it.
@@ -46,6 +45,7 @@ def models(json: options.Json = False) -> int:
 
 def _listed() -> dict[str, Any]:
     from sklearn_memorability.captions import VisualSemanticEmbedding
+    from sklearn_memorability.captions._visual_semantic import BUNDLED
     from sklearn_memorability.features._backbones import BACKBONES
 
     networks = [
@@ -60,7 +60,7 @@ def _listed() -> dict[str, Any]:
         weights = _TO_DOWNLOAD if find_spec(module) else _install(extra)
         networks.append({"name": name, "features": None, "weights": weights})
     spaces = []
-    for name in _SPACES:
+    for name in BUNDLED:
         space = VisualSemanticEmbedding.load(name)
         network = (space.network_ or {}).get("backbone")
         spaces.append({"name": name, "features": space.n_components_, "network": network})

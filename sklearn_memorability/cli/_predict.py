@@ -147,6 +147,7 @@ def evaluate(
     from sklearn_memorability._utils._estimators import steps_of
     from sklearn_memorability.cli._inputs import agreement, load_scored, open_model
     from sklearn_memorability.metrics import spearman_interval, spearman_score
+    from sklearn_memorability.metrics._consistency import reliability_of
 
     opened = open_model(model, batch_size, device, cache)
     own_range = getattr(steps_of(opened)[-1][1], "score_range_", None)
@@ -154,8 +155,7 @@ def evaluate(
         images, scores, image_column, score_column, group_column, score_range or own_range or (0, 1)
     )
     agreed = agreement(scores, seed) if consistency is None else consistency
-    # Spearman-Brown, and its root, as in split_half_consistency.
-    ceiling = None if agreed is None else (2 * max(agreed, 0) / (1 + max(agreed, 0))) ** 0.5
+    ceiling = None if agreed is None else reliability_of(agreed) ** 0.5
     names = [str(path) for path in data.images]
     predicted: list[float] = []
     failures: dict[str, str] = {}
@@ -225,7 +225,8 @@ def report(
     relative to a folder among the paths, or the ends of the images' paths.
     """
     check_output(output, (".html", ".htm"), force)
-    from sklearn_memorability.cli._inputs import find_images, open_model, unreadable_images
+    from sklearn_memorability.cli._inputs import find_images, open_model
+    from sklearn_memorability.features._extractor import unreadable_images
     from sklearn_memorability.inspection._report import write_report
 
     images = find_images(paths, recursive)
@@ -283,8 +284,9 @@ def _with_scores(
     images: list[str], scores: Path, image_column: str, score_column: str
 ) -> tuple[list[str], list[float]]:
     """Return the images that a table has scores of, and their scores."""
+    from sklearn_memorability._utils._found import refuse
     from sklearn_memorability.cli._inputs import read_columns
-    from sklearn_memorability.datasets._tables import read_scores, refuse
+    from sklearn_memorability.datasets._tables import read_scores
 
     table = read_columns(scores, {"--image-column": image_column, "--score-column": score_column})
     names = [PurePath(str(name).strip()).parts for name in table[image_column]]

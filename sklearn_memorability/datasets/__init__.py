@@ -8,11 +8,7 @@ from sklearn_memorability.datasets._lamem import fetch_lamem, load_lamem
 from sklearn_memorability.datasets._lnsim import fetch_lnsim, load_lnsim
 from sklearn_memorability.datasets._massvis import load_massvis
 from sklearn_memorability.datasets._memcat import fetch_memcat, load_memcat
-from sklearn_memorability.datasets._requested import (
-    load_dubey,
-    load_iaps,
-    load_interestingness,
-)
+from sklearn_memorability.datasets._requested import load_dubey, load_iaps, load_interestingness
 from sklearn_memorability.datasets._things import (
     fetch_things,
     load_things,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.datasets._base import (
     COUNTS,
     PathLike,
@@ -14,12 +15,7 @@ from sklearn_memorability.datasets._base import (
     scores_from_counts,
 )
 from sklearn_memorability.datasets._requested import REQUESTED
-from sklearn_memorability.datasets._tables import (
-    find_images,
-    need_columns,
-    read_counts,
-    refuse,
-)
+from sklearn_memorability.datasets._tables import find_images, need_columns, read_counts
 
 _FACES = REQUESTED["bainbridge"]
 

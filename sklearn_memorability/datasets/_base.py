@@ -12,6 +12,7 @@ import scipy.io
 from sklearn.utils import Bunch
 
 from sklearn_memorability.metrics import memorability_score
+from sklearn_memorability.metrics._consistency import reliability_of
 
 PathLike = str | os.PathLike[str]
 COUNTS = ("hits", "misses", "false_alarms", "correct_rejections")
@@ -46,9 +47,13 @@ def image_set(
     y: Any = target
     frame = None
     if as_frame:
+        import pandas as pd
+
         columns = {"image": X, target_name: target, "group": groups, "weight": weights}
         columns |= counts or {}
-        frame = data_frame({name: column for name, column in columns.items() if column is not None})
+        frame = pd.DataFrame(
+            {name: column for name, column in columns.items() if column is not None}
+        )
         X = frame["image"]
         y = None if target is None else frame[target_name]
     if return_X_y:
@@ -65,22 +70,12 @@ def image_set(
         cv=cv,
         validation=validation,
         consistency=consistency,
-        # Spearman-Brown gives the reliability of the whole set's scores; the correlation
-        # with what they measure is at most its square root.
-        ceiling=None if consistency is None else math.sqrt(2 * consistency / (1 + consistency)),
+        # The correlation with what scores measure is at most the root of their reliability.
+        ceiling=None if consistency is None else math.sqrt(reliability_of(consistency)),
         rule=rule,
         frame=frame,
         DESCR=DESCR,
     )
-
-
-def data_frame(*arguments: Any, **options: Any) -> Any:
-    """Return a pandas DataFrame, or say that pandas is needed."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("as_frame=True needs pandas: pip install pandas") from error
-    return pd.DataFrame(*arguments, **options)
 
 
 def description(name: str) -> str:
@@ -118,7 +113,6 @@ def check_correction(correction: str) -> tuple[float, float]:
 
 def scores_from_counts(counts: dict[str, np.ndarray], correction: str) -> np.ndarray:
     """Return the memorability scores of counts, with one of the corrections of loaders."""
-    check_correction(correction)
     return memorability_score(*(counts[name] for name in COUNTS), correction=correction)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from sklearn.datasets import get_data_home
 from tqdm.auto import tqdm
 
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability._utils._files import locked
 from sklearn_memorability.datasets._base import PathLike
 
@@ -90,13 +91,9 @@ def fetch_files(
 
 def _download(path: Path, file: RemoteFile, n_retries: int, delay: float) -> None:
     """Download a file through pooch, which checks its hash."""
-    try:
-        import pooch
-        import requests
-    except ImportError as error:
-        raise ImportError(
-            'Downloading needs pooch: pip install "sklearn-memorability[datasets]"'
-        ) from error
+    pooch = import_extra("pooch", "Downloading", "datasets")
+    import requests  # which pooch needs
+
     url, known_hash = file.url, file.known_hash
     try:
         if url.startswith("osf:"):

@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sklearn_memorability._utils._found import first_few
 from sklearn_memorability.datasets._base import PathLike, choice, image_set
-from sklearn_memorability.datasets._tables import (
-    find_images,
-    read_groups,
-    read_scores,
-    read_table,
-)
+from sklearn_memorability.datasets._tables import find_images, read_groups, read_scores, read_table
 from sklearn_memorability.images import ImageReadError, list_images, read_image
-
-_SHOWN = 5
 
 
 def load_image_folder(
@@ -165,11 +159,10 @@ def _keep_together(
     shown = [
         f"{names[i]!r} in row {i + 1} ({target[i]:g}) and {names[j]!r} in row {j + 1} "
         f"({target[j]:g})"
-        for i, j in pairs[:_SHOWN]
+        for i, j in pairs
     ]
-    more = f" and {len(pairs) - _SHOWN} more pairs" if len(pairs) > _SHOWN else ""
     warnings.warn(
-        f"Images show the same under two names, with their scores: {', '.join(shown)}{more}. "
+        f"Images show the same under two names, with their scores: {first_few(shown)}. "
         "Keep one of each, or keep them in one fold by the groups that are returned.",
         UserWarning,
         stacklevel=3,

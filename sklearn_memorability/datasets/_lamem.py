@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.datasets._base import (
     PathLike,
     choice,
@@ -15,7 +16,7 @@ from sklearn_memorability.datasets._base import (
     image_set,
 )
 from sklearn_memorability.datasets._download import RemoteFile, fetch_files
-from sklearn_memorability.datasets._tables import read_scores, refuse
+from sklearn_memorability.datasets._tables import read_scores
 
 _URL = "http://memorability.csail.mit.edu/lamem.tar.gz"
 _FILES = (RemoteFile("lamem.tar.gz", _URL),)

@@ -13,12 +13,7 @@ from sklearn_memorability.datasets._base import (
     image_set,
 )
 from sklearn_memorability.datasets._download import RemoteFile, fetch_files
-from sklearn_memorability.datasets._tables import (
-    find_images,
-    need_columns,
-    read_scores,
-    read_table,
-)
+from sklearn_memorability.datasets._tables import find_images, need_columns, read_scores, read_table
 
 _TABLE = "memcat_image_data.csv"
 _FILES = (RemoteFile(_TABLE, "osf:kvghu"), RemoteFile("MemCat.zip", "osf:kvghu"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.datasets._base import PathLike, choice, description, image_set
 from sklearn_memorability.datasets._isola import isola_images
 from sklearn_memorability.datasets._tables import (
@@ -16,7 +17,6 @@ from sklearn_memorability.datasets._tables import (
     read_rows,
     read_scores,
     read_table,
-    refuse,
 )
 from sklearn_memorability.images import list_images
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._extras import import_extra
+from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.images import list_images
 
-_SHOWN = 5
 # How files of Excel begin, the newer and the older ones.
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -138,17 +139,12 @@ def _split(path: Path, text: str, separator: str) -> list[list[str]]:
 
 def _read_spreadsheet(path: Path) -> list[list[Any]]:
     """Return the rows of a spreadsheet's first sheet."""
+    what = f"{os.fspath(path)!r} is a spreadsheet: save it as CSV UTF-8. Reading it as it is"
+    calamine = import_extra("python_calamine", what, "datasets")
     try:
-        from python_calamine import CalamineError, CalamineWorkbook
-    except ImportError as error:
-        raise ImportError(
-            f"Reading {os.fspath(path)!r} needs python-calamine: "
-            'pip install "sklearn-memorability[datasets]". Or save it as "CSV UTF-8".'
-        ) from error
-    try:
-        with CalamineWorkbook.from_path(path) as workbook:
+        with calamine.CalamineWorkbook.from_path(path) as workbook:
             return workbook.get_sheet_by_index(0).to_python()
-    except CalamineError as error:
+    except calamine.CalamineError as error:
         raise ValueError(
             f"{os.fspath(path)!r} can't be read as a table, a spreadsheet: {error}"
         ) from error
@@ -254,13 +250,3 @@ def read_counts(values: Sequence[Any], column: str) -> np.ndarray:
         f"Column {column!r} has counts that are no whole numbers from 0 up",
     )
     return counts.astype(np.int64)
-
-
-def refuse(
-    found: Iterable[str], what: str, error: type[Exception] = ValueError, way_out: str = ""
-) -> None:
-    """Raise an error that names the first few of what is wrong, if anything is."""
-    found = list(found)
-    if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise error(f"{what}: {', '.join(found[:_SHOWN])}{more}. {way_out}".strip())

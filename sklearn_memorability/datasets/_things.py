@@ -10,20 +10,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_memorability.datasets._base import (
-    PathLike,
-    data_frame,
-    description,
-    folder_with,
-    image_set,
-)
+from sklearn_memorability.datasets._base import PathLike, description, folder_with, image_set
 from sklearn_memorability.datasets._download import RemoteFile, fetch_files
-from sklearn_memorability.datasets._tables import (
-    find_images,
-    need_columns,
-    read_scores,
-    read_table,
-)
+from sklearn_memorability.datasets._tables import find_images, need_columns, read_scores, read_table
 
 _DATA = files(__package__) / "data"
 PHOTOGRAPHS = Path(str(_DATA / "things_photographs.npz"))
@@ -141,8 +130,10 @@ def _as_asked(
     y: Any = target
     frame = None
     if as_frame:
+        import pandas as pd
+
         ((index_name, index),) = names.items()
-        frame = data_frame(data, columns=feature_names, index=index)
+        frame = pd.DataFrame(data, columns=feature_names, index=index)
         frame.index.name = index_name
         frame["memorability"] = target
         X, y = frame[feature_names], frame["memorability"]

@@ -2,10 +2,11 @@
 
 import csv
 import io
+import math
 import os
 import platform
-from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.metrics import spearman_interval, split_half_consistency
+from sklearn_memorability.metrics._consistency import reliability_of
 from sklearn_memorability.metrics._rank import rank_correlation
 
 # The paper prints two digits; squared errors of scores in (0, 1) need four.
@@ -20,6 +22,7 @@ _DIGITS = {"paper": 2, "mse": 4}
 _LIBRARIES = ("sklearn-memorability", "scikit-learn", "numpy", "scipy", "torch", "torchvision")
 
 
+@dataclass(eq=False, repr=False)
 class ResultTable:
     """Rows of results, beside the paper's, with what they were made with.
 
@@ -36,9 +39,9 @@ class ResultTable:
         Which columns are printed, and their headings, in order. ``"interval"`` shows
         ``interval_low`` and ``interval_high``, and ``"spearman"`` its
         ``standard_error``.
-    notes : iterable of str
+    notes : list of str, optional
         What the reader has to know.
-    facts : dict
+    facts : dict, optional
         Seeds and hashes; the versions of the libraries are added.
     predictions : dict of str to list of (rows, predicted), optional
         For each row's key, the predictions of each fold, with the rows of the data they
@@ -64,23 +67,16 @@ class ResultTable:
     | SVR   | 0.64  | 0.641 |
     """
 
-    def __init__(
-        self,
-        title: str,
-        rows: list[dict[str, Any]],
-        shown: dict[str, str],
-        notes: Iterable[str] = (),
-        facts: dict[str, Any] | None = None,
-        predictions: dict[str, list[Any]] | None = None,
-        printed: list[dict[str, Any]] | None = None,
-    ) -> None:
-        self.title = title
-        self.rows = rows
-        self.shown = shown
-        self.notes = list(notes)
-        self.facts = {**(facts or {}), **library_versions()}
-        self.predictions = predictions or {}
-        self.printed = printed or rows
+    title: str
+    rows: list[dict[str, Any]]
+    shown: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    predictions: dict[str, list[Any]] = field(default_factory=dict)
+    printed: list[dict[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        self.facts = self.facts | library_versions()
 
     def __str__(self) -> str:
         return "\n".join([self.title, "", *self._lines(), *(f"\n{note}" for note in self.notes)])
@@ -147,7 +143,7 @@ class ResultTable:
 
     def _lines(self) -> list[str]:
         cells = [list(self.shown.values())]
-        cells += [[_cell(row, name) for name in self.shown] for row in self.printed]
+        cells += [[_cell(row, name) for name in self.shown] for row in self.printed or self.rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in cells]
         return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
@@ -156,12 +152,7 @@ class ResultTable:
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that decide results."""
     versions = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return versions | {name: version(name) for name in _LIBRARIES}
 
 
 def measure(
@@ -214,8 +205,7 @@ def human_ceiling(data: Any, random_state: int) -> tuple[float | None, str]:
     if consistency is None:
         return ceiling, ""
     if ceiling is None:
-        # Spearman-Brown, and its root, as in split_half_consistency.
-        ceiling = float(np.sqrt(2 * max(consistency, 0) / (1 + max(consistency, 0))))
+        ceiling = math.sqrt(reliability_of(consistency))
     return ceiling, (
         f"Human consistency is {consistency:.2f} (given with the set, not computed here); no "
         f"predictor can be expected to pass {ceiling:.3f}."

@@ -17,12 +17,7 @@ from tqdm import tqdm
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability._utils._fingerprint import fingerprint
 from sklearn_memorability.experiments._data import Features, compute_features, with_folds
-from sklearn_memorability.experiments._published import (
-    LAMEM_CONSISTENCY,
-    MEMNET,
-    TABLE_1,
-    FitRow,
-)
+from sklearn_memorability.experiments._published import LAMEM_CONSISTENCY, MEMNET, TABLE_1, FitRow
 from sklearn_memorability.experiments._results import (
     ResultTable,
     human_ceiling,

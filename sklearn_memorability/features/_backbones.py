@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import pairwise
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability.features._preprocessing import (
     EfficientNetLite,
     Preprocess,
@@ -113,9 +113,7 @@ class StateDictLoader:
         fill(network, state, self.name, path)
         return network.eval().float().requires_grad_(False)
 
-    def read(
-        self, path: str | os.PathLike[str] | dict[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
+    def read(self, path: Weights) -> dict[str, torch.Tensor]:
         """Return all weights in a file, by today's names."""
         state = read_state_dict(path)
         if self.rename is not None:
@@ -154,15 +152,9 @@ def build_drawn(build: Callable[[], Any]) -> Any:
         return build()
 
 
-def import_extra(module: str, extra: str, name: str | None = None) -> Any:
+def import_library(module: str, extra: str, name: str | None = None) -> Any:
     """Import the library that networks are built by."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"Networks named '{name or f'{extra}:...'}' come with the extra {extra!r}: "
-            f"pip install 'sklearn-memorability[{extra}]'"
-        ) from error
+    return import_extra(module, f"A network named '{name or f'{extra}:...'}'", extra)
 
 
 class _VGG(nn.Module):
@@ -212,7 +204,7 @@ def _vgg(depth: int, url: str) -> Backbone:
 
 
 def _efficientnet_lite0(layer: str) -> nn.Module:
-    package = import_extra("efficientnet_lite_pytorch", "embedded", "efficientnet_lite0")
+    package = import_library("efficientnet_lite_pytorch", "embedded", "efficientnet_lite0")
     network = package.EfficientNet.from_name("efficientnet-lite0")
     network._fc = nn.Identity()
     for part in network.modules():
@@ -259,9 +251,7 @@ class _Memorability(nn.Module):
 class _MemorabilityLoader(StateDictLoader):
     """Fills the tuned half from a file and all else from the pretrained network's."""
 
-    def read(
-        self, path: str | os.PathLike[str] | dict[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
+    def read(self, path: Weights) -> dict[str, torch.Tensor]:
         """Return the weights of both files, by their places in the network."""
         pretrained: Any = BACKBONES["efficientnet_lite0"].load
         state = pretrained.read(pretrained.weights.path(pretrained.name))
@@ -325,7 +315,7 @@ def _resmem_weights() -> str:
 
 
 def _vitmem(layer: str) -> nn.Module:
-    timm = import_extra("timm", "timm", "vitmem")
+    timm = import_library("timm", "timm", "vitmem")
     return timm.create_model("vit_base_patch16_224_miil", pretrained=False, num_classes=0)
 
 

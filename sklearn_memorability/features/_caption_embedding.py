@@ -109,11 +109,7 @@ class CaptionEmbedding(ImageExtractor):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **{
-            name: constraints
-            for name, constraints in ImageExtractor._parameter_constraints.items()
-            if name != "preprocessing"
-        },
+        **ImageExtractor._parameter_constraints,
         "embedding": [str, os.PathLike, HasMethods(["transform", "transform_captions"])],
         "backbone": [str, None],
         "with_cnn": ["boolean"],

@@ -86,6 +86,24 @@ class UnreadableImagesWarning(UserWarning):
         return _listed("image(s) could not be read; their rows are NaN", self.errors)
 
 
+@contextmanager
+def unreadable_images() -> Iterator[dict[int, ImageReadError]]:
+    """Yield what will hold the error of each row that a transformer leaves NaN."""
+    errors: dict[int, ImageReadError] = {}
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def collect(message: Warning | str, *place: Any, **more: Any) -> None:
+            if isinstance(message, UnreadableImagesWarning):
+                errors.update({error.row or 0: error for error in message.errors})
+            else:
+                show(message, *place, **more)
+
+        warnings.simplefilter("always", UnreadableImagesWarning)
+        warnings.showwarning = collect
+        yield errors
+
+
 class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the transformers from images to features.
 
@@ -105,7 +123,6 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "weights": [str, os.PathLike, None],
-        "preprocessing": [StrOptions({"caffe"}), callable, None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "device": [str, torch.device, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],

@@ -20,7 +20,7 @@ from sklearn_memorability.features._backbones import (
     build_drawn,
     build_unfilled,
     fill,
-    import_extra,
+    import_library,
 )
 from sklearn_memorability.features._preprocessing import CAFFE, Preprocess, Standard, Transform
 from sklearn_memorability.features._weights import (
@@ -112,7 +112,7 @@ def _rename_densenet(name: str) -> str:
 
 def timm_backbone(name: str) -> Backbone:
     """Return a network of timm, read in front of its classifier."""
-    timm = import_extra("timm", "timm")
+    timm = import_library("timm", "timm")
     try:
         config = timm.get_pretrained_cfg(name)
         known = timm.is_model(name)
@@ -151,7 +151,7 @@ def timm_backbone(name: str) -> Backbone:
 
 def clip_backbone(name: str) -> Backbone:
     """Return the image side of a CLIP model of open_clip: the joint embedding."""
-    open_clip = import_extra("open_clip", "clip")
+    open_clip = import_library("open_clip", "clip")
     _, _, config, pretrained = _clip_settings(name)
 
     def load(layer: str, weights: Weights | None) -> nn.Module:
@@ -177,8 +177,8 @@ def clip_backbone(name: str) -> Backbone:
 
 def clip_is_here(name: str) -> bool:
     """Tell whether the weights of a CLIP model are in the cache of huggingface_hub."""
-    hub = import_extra("huggingface_hub", "clip")
-    constants = import_extra("open_clip", "clip").constants
+    hub = import_library("huggingface_hub", "clip")
+    constants = import_library("open_clip", "clip").constants
     repo_id, _, file = _clip_settings(name)[3].get("hf_hub", "").rpartition("/")
     files = [file] if file else [constants.HF_SAFE_WEIGHTS_NAME, constants.HF_WEIGHTS_NAME]
     return any(isinstance(hub.try_to_load_from_cache(repo_id, file), str) for file in files)
@@ -188,7 +188,7 @@ def clip_captions(
     name: str, weights: Path | None, device: torch.device
 ) -> Callable[[list[str]], torch.Tensor]:
     """Return the text side of a CLIP model of open_clip."""
-    open_clip = import_extra("open_clip", "clip")
+    open_clip = import_library("open_clip", "clip")
     model, _, _, pretrained = _clip_settings(name)
     whole: Any = _whole_clip(name, weights)
     if _is_plain(whole):
@@ -211,7 +211,7 @@ def clip_captions(
 
 def _clip_settings(name: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
     """Return a CLIP model's name, its tag, its configuration and that of its weights."""
-    open_clip = import_extra("open_clip", "clip")
+    open_clip = import_library("open_clip", "clip")
     model, _, tag = name.partition("/")
     config = open_clip.get_model_config(model)
     if config is None:
@@ -225,7 +225,7 @@ def _clip_settings(name: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]
 
 def _whole_clip(name: str, weights: Path | None) -> nn.Module:
     """Return a CLIP model with both of its sides."""
-    open_clip = import_extra("open_clip", "clip")
+    open_clip = import_library("open_clip", "clip")
     model, tag, _, settings = _clip_settings(name)
 
     def build(pretrained: str | None = None) -> nn.Module:

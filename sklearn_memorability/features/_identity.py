@@ -11,11 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklearn_memorability.features._preprocessing import (
-    Preprocess,
-    Transform,
-    reading_side,
-)
+from sklearn_memorability.features._preprocessing import Preprocess, Transform, reading_side
 
 # Code of these packages is known by its name.
 _LIBRARIES = frozenset(

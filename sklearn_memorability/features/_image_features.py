@@ -129,6 +129,7 @@ class ImageFeatures(ImageExtractor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageExtractor._parameter_constraints,
+        "preprocessing": [StrOptions({"caffe"}), callable, None],
         "backbone": [str, nn.Module],
         "layer": [str, list, tuple, None],
     }
@@ -245,6 +246,7 @@ class VGGFeatures(ImageExtractor):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageExtractor._parameter_constraints,
+        "preprocessing": [StrOptions({"caffe"}), callable, None],
         "layer": [StrOptions({"fc7", "fc6", "pool"})],
         "depth": [Options(Integral, {16, 19})],
     }

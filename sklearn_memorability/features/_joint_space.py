@@ -8,12 +8,10 @@ import numpy as np
 import torch
 
 from sklearn_memorability.captions import VisualSemanticEmbedding
-from sklearn_memorability.captions._visual_semantic import BUNDLED
+from sklearn_memorability.captions._visual_semantic import BUNDLED, unit
 from sklearn_memorability.features._families import clip_captions, get_backbone
 
 _CLIP = "clip:"
-# Floor of a norm: a row of zeros stays one.
-_TINY = 1e-12
 
 
 class ClipSpace:
@@ -26,7 +24,7 @@ class ClipSpace:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Scale rows to unit length."""
-        return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), _TINY)
+        return unit(X)
 
     def transform_captions(self, captions: list[str]) -> np.ndarray:
         """Project captions; rows have unit length."""

@@ -10,7 +10,7 @@ from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
 from sklearn_memorability._utils._files import locked
-from sklearn_memorability.features._extractor import UnreadableImagesWarning
+from sklearn_memorability.features._extractor import UnreadableImagesWarning, unreadable_images
 from sklearn_memorability.images import ImageReadError
 from sklearn_memorability.images._collect import as_image_list
 
@@ -113,19 +113,12 @@ def _block_rows(
     transformer: Any, images: list[Any], block: slice, errors: dict[int, ImageReadError]
 ) -> np.ndarray:
     """Return a block's rows; the rows in errors become those among all images."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UnreadableImagesWarning)
-        try:
+    try:
+        with unreadable_images() as unread:
             rows = np.asarray(transformer.transform(images[block]), dtype=np.float32)
-        except ImageReadError as error:
-            raise _moved(error, block.start) from error
-    for warning in caught:
-        if isinstance(warning.message, UnreadableImagesWarning):
-            for unread in warning.message.errors:
-                moved = _moved(unread, block.start)
-                errors.setdefault(moved.row or 0, moved)
-        else:
-            warnings.warn(warning.message, stacklevel=3)
+    except ImageReadError as error:
+        raise _moved(error, block.start) from error
+    errors |= {row + block.start: _moved(error, block.start) for row, error in unread.items()}
     return rows
 
 

@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability.images._rgb import ToRGB, check_size, is_tensor, orientation
 
 ImageLike = (
@@ -285,14 +286,8 @@ def _opened(encoded: bytes) -> Image.Image:
     if encoded[4:8] == b"ftyp" and _HEIF_BRANDS.intersection(
         brands[i : i + 4] for i in range(0, len(brands), 4)
     ):
-        try:
-            from pillow_heif import HeifImageFile
-        except ImportError as error:
-            raise _RefusedError(
-                "is in the format HEIC, which comes with the extra 'heif': "
-                "pip install 'sklearn-memorability[heif]'"
-            ) from error
-        opened: Image.Image = HeifImageFile(io.BytesIO(encoded))
+        heif = import_extra("pillow_heif", "the format HEIC", "heif")
+        opened: Image.Image = heif.HeifImageFile(io.BytesIO(encoded))
         check_size(*opened.size)
         return opened
     return Image.open(io.BytesIO(encoded), formats=_formats())

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ _NAME: dict[str, Any] = {"width": 26, "max_lines": 3, "placeholder": " …"}
 _MARKS, _FOOT, _BAR = 0.11, 0.2, 0.58
 
 
+@dataclass(eq=False, repr=False)
 class ClassProbabilityDisplay:
     """How probable each class of scores is for some images, a row for each.
 
@@ -78,22 +80,13 @@ class ClassProbabilityDisplay:
     ['0', '0.6', '0.8', '1']
     """
 
-    def __init__(
-        self,
-        proba: np.ndarray,
-        edges: np.ndarray,
-        *,
-        y_pred: Any = None,
-        y_true: Any = None,
-        images: Sequence[Any] | None = None,
-        names: Sequence[str] | None = None,
-    ) -> None:
-        self.proba = proba
-        self.edges = edges
-        self.y_pred = y_pred
-        self.y_true = y_true
-        self.images = images
-        self.names = names
+    proba: np.ndarray
+    edges: np.ndarray
+    _: KW_ONLY
+    y_pred: Any = None
+    y_true: Any = None
+    images: Sequence[Any] | None = None
+    names: Sequence[str] | None = None
 
     def plot(self, ax: Any = None) -> "ClassProbabilityDisplay":
         """Draw the probabilities; nothing is shown on a screen.

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import check_array, column_or_1d
 
+from sklearn_memorability._utils._extras import import_extra
+from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.images import read_image
 
 # After Okabe and Ito's palette, which colour-blind readers can tell apart; its blue is
@@ -19,13 +21,7 @@ COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00")
 
 def pyplot(caller: str) -> Any:
     """Return matplotlib's pyplot; where it is missing, the error names who needs it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} needs matplotlib: pip install 'sklearn-memorability[plot]'"
-        ) from error
-    return plt
+    return import_extra("matplotlib.pyplot", caller, "plot")
 
 
 def axes_for(caller: str, ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
@@ -46,10 +42,11 @@ def as_scores(values: Any, name: str, n_images: int) -> Any:
     if len(scores) != n_images:
         raise ValueError(f"{name} has {len(scores)} scores for {n_images} images.")
     bad = np.flatnonzero(~np.isfinite(scores))
-    if len(bad):
-        listed = ", ".join(f"{scores[i]} in row {i}" for i in bad[:5])
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise ValueError(f"{name} must be finite; found {listed}{more}. Leave those images out.")
+    refuse(
+        (f"{scores[i]} in row {i}" for i in bad),
+        f"{name} has values that are not finite",
+        way_out="Leave those images out.",
+    )
     return scores
 
 

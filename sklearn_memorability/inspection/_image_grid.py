@@ -1,6 +1,7 @@
 """Grids of images with their scores, as in the paper's Figures 3 and 4."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import count
 from numbers import Integral
 from typing import Any
@@ -31,6 +32,7 @@ _CELL, _GAP = 1.6, 0.07
 _NAME_SIZE, _LABEL_SIZE = 10.0, 9.0
 
 
+@dataclass(eq=False, repr=False)
 class ImageGridDisplay:
     """Images in rows, with the true score top left and the predicted one top right.
 
@@ -81,22 +83,13 @@ class ImageGridDisplay:
     ['0.64', '0.71']
     """
 
-    def __init__(
-        self,
-        images: Sequence[Sequence[Any]],
-        *,
-        y_true: Sequence[Any] | None = None,
-        y_pred: Sequence[Any] | None = None,
-        row_names: Sequence[str] | None = None,
-        indices: Sequence[Sequence[int]] | None = None,
-        caption: str | None = None,
-    ) -> None:
-        self.images = images
-        self.y_true = y_true
-        self.y_pred = y_pred
-        self.row_names = row_names
-        self.indices = indices
-        self.caption = caption
+    images: Sequence[Sequence[Any]]
+    _: KW_ONLY
+    y_true: Sequence[Any] | None = None
+    y_pred: Sequence[Any] | None = None
+    row_names: Sequence[str] | None = None
+    indices: Sequence[Sequence[int]] | None = None
+    caption: str | None = None
 
     def plot(self, *, fig: Any = None) -> "ImageGridDisplay":
         """Draw the grid; nothing is shown on a screen.

@@ -1,5 +1,6 @@
 """A map of what a model looks at, over its image."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ _LARGEST = (5.0, 4.5)
 _TITLE_SIZE = 10.0
 
 
+@dataclass(eq=False, repr=False)
 class MapDisplay:
     """A map laid over the image it is of: what raises the predicted score, what lowers it.
 
@@ -60,20 +62,12 @@ class MapDisplay:
     (-0.1, 0.1)
     """
 
-    def __init__(
-        self,
-        image: Any,
-        values: np.ndarray,
-        *,
-        score: float | None = None,
-        label: str | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.image = image
-        self.values = values
-        self.score = score
-        self.label = label
-        self.name = name
+    image: Any
+    values: np.ndarray
+    _: KW_ONLY
+    score: float | None = None
+    label: str | None = None
+    name: str | None = None
 
     def plot(
         self,

@@ -1,5 +1,6 @@
 """True scores against predicted ones."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _MOST_POINTS = 1000
 _TITLE_SIZE = 9.0
 
 
+@dataclass(eq=False, repr=False)
 class ScoreDisplay:
     """True scores against predicted ones, with how well they agree.
 
@@ -72,22 +74,13 @@ class ScoreDisplay:
     (1.0, 0.067)
     """
 
-    def __init__(
-        self,
-        y_true: Any,
-        y_pred: Any,
-        *,
-        interval: tuple[float, float] | None = None,
-        consistency: float | None = None,
-        ceiling: float | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.y_true = y_true
-        self.y_pred = y_pred
-        self.interval = interval
-        self.consistency = consistency
-        self.ceiling = ceiling
-        self.name = name
+    y_true: Any
+    y_pred: Any
+    _: KW_ONLY
+    interval: tuple[float, float] | None = None
+    consistency: float | None = None
+    ceiling: float | None = None
+    name: str | None = None
 
     def plot(self, ax: Any = None) -> "ScoreDisplay":
         """Draw the scores; nothing is shown on a screen.

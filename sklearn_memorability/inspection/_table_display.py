@@ -5,13 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.inspection._displays import (
-    BLUE,
-    ORANGE,
-    axes_for,
-    axes_letters,
-    wrapped,
-)
+from sklearn_memorability.inspection._displays import BLUE, ORANGE, axes_for, axes_letters, wrapped
 
 _NAME_WIDTH = 34
 _SET_WIDTH = 18

@@ -6,13 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_memorability.inspection._displays import (
-    BLUE,
-    COLOURS,
-    ORANGE,
-    axes_for,
-    pyplot,
-)
+from sklearn_memorability.inspection._displays import BLUE, COLOURS, ORANGE, axes_for, pyplot
 from sklearn_memorability.inspection._unwrap import fitted_steps
 
 # More epochs than this are a curve without marks.

@@ -1,7 +1,6 @@
 """Predictions through whatever a regressor is wrapped in: Pipelines, searches, frozen models."""
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +9,7 @@ from sklearn.utils import Bunch, _safe_indexing, column_or_1d
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklearn_memorability._utils._estimators import parts_of, steps_of
-from sklearn_memorability.features import UnreadableImagesWarning
+from sklearn_memorability.features._extractor import unreadable_images
 from sklearn_memorability.images import ImageReadError
 
 
@@ -128,7 +127,7 @@ def predict_images(model: Any, images: Any, levels: Sequence[float] = (0.05, 0.9
         for step in [*(transformer.transform for transformer in transformers), predict]:
             output = step(output)
             # Scikit-learn's estimators mostly refuse NaN, and all of them no row at all.
-            rows, output = _without_errors(rows, output, errors())
+            rows, output = _without_errors(rows, output, errors)
             if not len(rows):
                 break
     at = np.asarray(levels, dtype=float)
@@ -136,7 +135,7 @@ def predict_images(model: Any, images: Any, levels: Sequence[float] = (0.05, 0.9
         score=np.full(n_images, np.nan),
         class_proba=np.full((n_images, head.n_classes_), np.nan) if has_classes else None,
         quantiles=np.full((n_images, len(at)), np.nan) if has_classes else None,
-        errors=[error for _, error in sorted(errors().items())],
+        errors=[error for _, error in sorted(errors.items())],
     )
     if not len(rows):
         return result
@@ -172,27 +171,17 @@ def class_head(model: Any, X: Any, method: str) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _unreadable_as_nan(model: Any) -> Iterator[Callable[[], dict[int, ImageReadError]]]:
-    """Let the model go on after unreadable images; yields what returns their errors by row."""
+def _unreadable_as_nan(model: Any) -> Iterator[dict[int, ImageReadError]]:
+    """Let the model go on after unreadable images; yields what will hold their errors by row."""
     refusing = [part for part in parts_of(model) if getattr(part, "on_error", None) == "raise"]
-
-    def errors() -> dict[int, ImageReadError]:
-        warned = [w.message for w in record if isinstance(w.message, UnreadableImagesWarning)]
-        listed = [error for warning in warned for error in warning.errors]
-        return {error.row: error for error in listed if error.row is not None}
-
-    with warnings.catch_warnings(record=True) as record:
-        warnings.simplefilter("always", UnreadableImagesWarning)
-        for part in refusing:
-            part.on_error = "nan"
-        try:
+    for part in refusing:
+        part.on_error = "nan"
+    try:
+        with unreadable_images() as errors:
             yield errors
-        finally:
-            for part in refusing:
-                part.on_error = "raise"
-    for other in record:
-        if not isinstance(other.message, UnreadableImagesWarning):
-            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+    finally:
+        for part in refusing:
+            part.on_error = "raise"
 
 
 def _without_errors(

@@ -9,13 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch, check_array, check_random_state, check_scalar
 
+from sklearn_memorability._utils._found import refuse
 from sklearn_memorability.metrics._rank import rank_correlation
-from sklearn_memorability.metrics._recognition import (
-    check_correction,
-    check_counts,
-    refuse_rows,
-    score_counts,
-)
+from sklearn_memorability.metrics._recognition import check_correction, check_counts, score_counts
 
 
 def split_half_consistency(
@@ -147,8 +143,7 @@ def split_half_consistency(
             "split the scores of a half are all equal."
         )
     consistency = float(np.nanmean(splits))
-    positive = max(consistency, 0.0)
-    reliability = 2 * positive / (1 + positive)
+    reliability = reliability_of(consistency)
     return Bunch(
         consistency=consistency,
         std=float(np.nanstd(splits)),
@@ -159,12 +154,18 @@ def split_half_consistency(
     )
 
 
+def reliability_of(consistency: float) -> float:
+    """Return the reliability of all people's scores, of halves that agree so (Spearman-Brown)."""
+    positive = max(consistency, 0.0)
+    return 2 * positive / (1 + positive)
+
+
 def _halves_of_counts(
     counts: dict[str, np.ndarray], n_splits: int, rng: np.random.RandomState
 ) -> tuple[int, list[np.ndarray], list[np.ndarray]]:
     """Return how many images can be split, and their counts in either half."""
     for name, count in counts.items():
-        refuse_rows(
+        refuse(
             (f"{count[i]:g} in row {i}" for i in np.flatnonzero(count % 1)),
             f"{name} has counts that are not whole and can't be split",
         )
@@ -229,7 +230,7 @@ def _check_tables(
         )
         if len(table) < 2:
             raise ValueError(f"{name} has 1 participant (row); a split needs two or more.")
-        refuse_rows(
+        refuse(
             (
                 f"{table[i, j]:g} of participant {i} for image {j}"
                 for i, j in np.argwhere((table < 0) | (table > 1))

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from sklearn.utils import check_array
 
+from sklearn_memorability._utils._found import refuse
+
 CORRECTIONS = ("none", "difference", "balanced_accuracy", "d_prime")
-_SHOWN = 5
 
 
 def memorability_score(
@@ -82,7 +83,7 @@ def memorability_score(
     counts = check_counts(hits, misses, false_alarms, correct_rejections, correction)
     names = list(counts)
     for yes, no, showing in zip(names[::2], names[1::2], ("repeat", "new image"), strict=False):
-        refuse_rows(
+        refuse(
             (f"row {i}" for i in np.flatnonzero(counts[yes] + counts[no] == 0)),
             f"{yes} and {no} are both 0: images that were never shown as a {showing} have no "
             "score; leave them out",
@@ -137,16 +138,8 @@ def check_counts(
                 f"{name} has the shape {count.shape}, hits {counts['hits'].shape}; each needs "
                 "one number per image."
             )
-        refuse_rows(
+        refuse(
             (f"{count[i]:g} in row {i}" for i in np.flatnonzero(count < 0)),
             f"{name} has negative counts",
         )
     return counts
-
-
-def refuse_rows(found: Iterable[str], what: str) -> None:
-    """Raise an error that names the first few rows found, if any were."""
-    found = list(found)
-    if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise ValueError(f"{what}: {', '.join(found[:_SHOWN])}{more}.")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_array, check_scalar
 
-from sklearn_memorability.metrics._recognition import refuse_rows
+from sklearn_memorability._utils._found import refuse
 
 
 def count_responses(
@@ -77,7 +77,7 @@ def count_responses(
         new = np.flatnonzero(~again)
         showing = person[new] * len(images) + shown[new]
         once = np.unique(showing, return_index=True)[1]
-        refuse_rows(
+        refuse(
             (
                 f"image {images[shown[i]]} to participant {people[person[i]]} in row {i}"
                 for i in np.sort(np.delete(new, once))
@@ -301,7 +301,7 @@ def _check_lags(column: np.ndarray, name: str) -> np.ndarray:
     lags = check_array(
         column, ensure_2d=False, dtype=np.float64, input_name=f"Column {name!r} of trials"
     )
-    refuse_rows(
+    refuse(
         (f"{lags[i]:g} in row {i}" for i in np.flatnonzero(lags <= 0)),
         f"Column {name!r} has lags that are not positive",
     )
@@ -328,7 +328,7 @@ def _read_columns(trials: Any, **names: str) -> dict[str, np.ndarray]:
 
 def _label_rows(column: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted different values of a column, and the place of each row's."""
-    refuse_rows(
+    refuse(
         (f"{value} in row {i}" for i, value in enumerate(column.tolist()) if _is_missing(value)),
         f"Column {name!r} has missing values",
     )
@@ -347,7 +347,7 @@ def _as_booleans(column: np.ndarray, name: str) -> np.ndarray:
     if column.dtype == bool:
         return column
     values = column.tolist()
-    refuse_rows(
+    refuse(
         (
             f"{value!r} in row {i}"
             for i, value in enumerate(values)

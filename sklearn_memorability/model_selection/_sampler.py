@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability._utils._fingerprint import fingerprint
 from sklearn_memorability.model_selection._space import Candidate, SearchSpace
 
@@ -184,20 +184,13 @@ def _check_sum(key: Any, folds: Any) -> str:
     return fingerprint(json.dumps([key, folds], sort_keys=True))
 
 
-def import_optuna() -> ModuleType:
+def import_optuna() -> Any:
     """Return Optuna, or raise an error that names the extra."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise ImportError(
-            "BayesSearchCV needs Optuna, which is not installed. Install it with "
-            'pip install "sklearn-memorability[search]".'
-        ) from error
-    return optuna
+    return import_extra("optuna", "BayesSearchCV", "search")
 
 
 @contextmanager
-def _quiet(optuna: ModuleType) -> Iterator[None]:
+def _quiet(optuna: Any) -> Iterator[None]:
     """Keep Optuna from logging each study, and from warning of the options used here."""
     # Both are settings of the process, so threads take turns.
     with _QUIET, warnings.catch_warnings():

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability.persistence._card import MODEL_FILE, ModelCard
 
 _SCHEME = "hf://"
@@ -95,11 +96,4 @@ def from_hub(path: str, revision: str | None, name: str = MODEL_FILE) -> Path:
 
 def _import_hub() -> Any:
     """Return huggingface_hub; if it is missing, the error names the extra."""
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise ImportError(
-            "The Hugging Face Hub comes with the extra 'hub': pip install "
-            "'sklearn-memorability[hub]'"
-        ) from error
-    return huggingface_hub
+    return import_extra("huggingface_hub", "The Hugging Face Hub", "hub")

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_memorability._torch import resolve_device
 from sklearn_memorability._utils._estimators import is_search
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability._utils._files import write_whole
 from sklearn_memorability.persistence._card import MODEL_FILE, ModelCard, write_beside
 from sklearn_memorability.persistence._contents import TRUSTED, after_loading, to_save
@@ -322,28 +323,18 @@ def read_facts(path: str | os.PathLike[str], *, revision: str | None = None) -> 
         if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
             raise ValueError("sklearn_memorability.persistence.save did not write it.")
         version, saved_with = facts["format_version"], facts["versions"]["sklearn-memorability"]
-        if version < _FORMAT_VERSION:
+        if version != _FORMAT_VERSION:
             raise ValueError(
-                f"it was saved by sklearn-memorability {saved_with}, whose files are of an older "
-                "format. Fit the model and save it anew, or install that version."
-            )
-        if version > _FORMAT_VERSION:
-            raise ValueError(
-                f"it was saved by sklearn-memorability {saved_with}, whose files are of a newer "
-                "format. Update: pip install -U sklearn-memorability"
+                f"it was saved by sklearn-memorability {saved_with}, whose files are of format "
+                f"{version}; here it is {_FORMAT_VERSION}. Install that version, or fit the model "
+                "and save it anew."
             )
     return facts
 
 
 def import_skops() -> Any:
     """Return skops.io; if it is missing, the error names the extra."""
-    try:
-        import skops.io
-    except ImportError as error:
-        raise ImportError(
-            "Files of models come with the extra 'share': pip install 'sklearn-memorability[share]'"
-        ) from error
-    return skops.io
+    return import_extra("skops.io", "A file of a model", "share")
 
 
 def _check_types(file: Path | io.BytesIO, trusted: set[str]) -> None:

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_memorability._utils._estimators import steps_of
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability.captions import VisualSemanticEmbedding
 from sklearn_memorability.features._caption_embedding import CaptionEmbedding
 from sklearn_memorability.features._extractor import ImageExtractor
@@ -95,7 +96,8 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, part: str = "all") 
         raise ValueError("Nothing is left to export.")
     if any(_takes_images(step) for step in steps[1:]):
         raise ValueError("Image features can be exported as the first step only.")
-    _import_onnx()
+    for module in ("onnx", "onnxscript"):
+        import_extra(module, "export_onnx", "onnx")
     facts = {"producer": f"sklearn-memorability {metadata.version('sklearn-memorability')}"}
     head = steps[-1]
     if isinstance(head, LayersRegressor):
@@ -172,7 +174,7 @@ def _write(
     with warnings.catch_warnings():
         # The exporter warns of what it will do otherwise in versions to come.
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             module,
             (example,),
             dynamo=True,
@@ -181,24 +183,12 @@ def _write(
             dynamic_shapes=({0: torch.export.Dim("n")},),
             verbose=False,
         )
-    if program is None:  # pragma: no cover
-        raise RuntimeError("torch exported nothing.")
     program.model.metadata_props.update(facts)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as folder:
         program.save(Path(folder, path.name), external_data=size > _LARGEST_FILE)
         # The model last: it names the other.
         for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):
             os.replace(file, path.with_name(file.name))
-
-
-def _import_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "Exporting comes with the extra 'onnx': pip install 'sklearn-memorability[onnx]'"
-        ) from error
 
 
 def _as_module(step: Any) -> Any:

@@ -88,13 +88,10 @@ class ReadyModel:
         heads = [f for f in files if self.head and hash_of_file(f) == self.head.sha256]
         networks = [file for file in files if file not in heads]
         if len(networks) > 1:
+            more = f", and one with the hash of its head, {self.head.sha256}" if self.head else ""
             raise ValueError(
                 f"weights={[*map(str, networks)]}: {self.name!r} takes one file of its network"
-                + (
-                    f", and one with the hash of its head, {self.head.sha256}."
-                    if self.head
-                    else "."
-                )
+                f"{more}."
             )
         own = networks[0] if networks else None
         features = ImageFeatures(self.network, weights=own, device=device)

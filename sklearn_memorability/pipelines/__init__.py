@@ -1,10 +1,6 @@
 """Ready-made Pipelines, the paper's and one we recommend, and spaces to search them in."""
 
-from sklearn_memorability.pipelines._baselines import (
-    knn_regressor,
-    svr_regressor,
-    tree_regressor,
-)
+from sklearn_memorability.pipelines._baselines import knn_regressor, svr_regressor, tree_regressor
 from sklearn_memorability.pipelines._regressors import (
     mlp_regressor,
     recommended_regressor,

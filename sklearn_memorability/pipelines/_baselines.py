@@ -12,8 +12,6 @@ from sklearn.pipeline import Pipeline
 from sklearn_memorability.pipelines._regressors import scaled
 from sklearn_memorability.regression._baselines import ScoreNeighbors, ScoreSVR, ScoreTree
 
-__all__ = ["knn_regressor", "svr_regressor", "tree_regressor"]
-
 
 def svr_regressor(
     features: Any = None, *, C: float = 0.8, epsilon: float = 0.4, **params: Any

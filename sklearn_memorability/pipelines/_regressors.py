@@ -10,8 +10,6 @@ from sklearn_memorability.features._joint_space import open_embedding
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 from sklearn_memorability.regression._scaler import BatchedScaler, SpreadScaler
 
-__all__ = ["mlp_regressor", "recommended_regressor", "scaled", "two_branch_regressor"]
-
 
 def mlp_regressor(
     features: Any = None,

@@ -14,8 +14,6 @@ from sklearn_memorability._utils._estimators import steps_of
 from sklearn_memorability.regression import BalancedQuantileClassifierRegressor
 from sklearn_memorability.regression._baselines import ScoreSVR
 
-__all__ = ["search_space"]
-
 _UNITS = (32, 64, 128, 256, 512, 1024)
 
 

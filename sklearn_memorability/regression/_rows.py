@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
-_SHOWN = 5
+from sklearn_memorability._utils._found import first_few
 
 
 def refuse_bfloat16(X: Any) -> None:
@@ -27,10 +27,9 @@ def refuse_nan(X: Any) -> None:
     """Refuse to learn from rows with NaN: which they are, and how to leave them out."""
     rows = rows_of_nan(X)
     if len(rows):
-        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-        listed = ", ".join(map(str, rows[:_SHOWN]))
+        listed = first_few([str(row) for row in rows])
         raise ValueError(
-            f"X contains NaN in {len(rows)} of {len(X)} rows: {listed}{more}. Images that can't be "
+            f"X contains NaN in {len(rows)} of {len(X)} rows: {listed}. Images that can't be "
             "read have such rows with on_error='nan'; the UnreadableImagesWarning names them, and "
             "its errors have their rows. Leave them out before fit: "
             "good = ~np.isnan(X).any(axis=1); fit(X[good], y[good])."

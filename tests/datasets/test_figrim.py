@@ -61,11 +61,6 @@ def test_missing_files_tell_the_way_out(folder):
         load_figrim(folder)
 
 
-def test_bad_arguments_are_refused_by_name(folder):
-    with pytest.raises(ValueError, match="correction='all' is unknown"):
-        load_figrim(folder, correction="all")
-
-
 @pytest.mark.parametrize("rows", [None, np.ones(3), [{"filename": "a.jpg", "category": "abbey"}]])
 def test_other_files_are_refused(folder, structs, rows):
     variables = {"allImages": structs(rows) if isinstance(rows, list) else rows}

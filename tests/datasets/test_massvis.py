@@ -112,8 +112,3 @@ def test_files_that_are_no_labels_are_refused(folder):
     (folder / "targets410_metadata.mat").write_bytes(b"no MATLAB file")
     with pytest.raises(ValueError, match=r"410_metadata\.mat' can't be read as a MATLAB file"):
         load_massvis(folder)
-
-
-def test_unknown_corrections_are_refused(folder):
-    with pytest.raises(ValueError, match="correction='dprime' is unknown"):
-        load_massvis(folder, correction="dprime")

@@ -79,7 +79,7 @@ def test_one_kind_of_score_is_enough(six):
     [
         ({}, "needs y_true; give it, or y_pred"),
         ({"y_true": Y_TRUE[:5]}, "y_true has 5 scores for 6 images"),
-        ({"y_true": [0.1, np.nan, 0.3, np.inf, 0, 0]}, "finite; found nan in row 1, inf in row 3"),
+        ({"y_true": [0.1, np.nan, 0.3, np.inf, 0, 0]}, "finite: nan in row 1, inf in row 3"),
         ({"y_true": Y_TRUE, "n_images": 0}, "n_images == 0, must be >= 1"),
         ({"y_true": Y_TRUE, "by": "score"}, "'true', 'predicted'.*'score'"),
         ({"y_true": Y_TRUE, "by": "predicted"}, "by='predicted'.* needs y_pred"),

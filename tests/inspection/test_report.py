@@ -288,7 +288,7 @@ def test_a_report_is_replaced_and_its_progress_shown_on_request(svr, images, tmp
 @pytest.mark.parametrize(
     ("error", "changed", "message"),
     [
-        (ValueError, {"y": [np.nan] * 40}, "y must be finite; found nan in row 0"),
+        (ValueError, {"y": [np.nan] * 40}, "y has values that are not finite: nan in row 0"),
         (FileNotFoundError, {"path": "missing/report.html"}, "there is no folder 'missing'"),
         (IsADirectoryError, {"path": "."}, "is a folder"),
         (ValueError, {"quantiles": (0.9, 0.1)}, r"quantiles=\(0.9, 0.1\) must be two rising"),
@@ -309,7 +309,7 @@ def test_models_that_do_not_score_images_are_refused(images, y, tmp_path):
     odd = DummyRegressor().fit(images, y)
     odd.predict = lambda X: np.full(len(X), np.inf)
     path = tmp_path / "report.html"
-    with pytest.raises(ValueError, match="prediction of .* must be finite; found inf in row 0"):
+    with pytest.raises(ValueError, match="prediction of .* are not finite: inf in row 0"):
         write_report(odd, images, path=path)
     with pytest.raises(ValueError, match="2D array|dim") as caught:
         write_report(svr_regressor().fit(shades(images), y), images, path=path)

@@ -209,6 +209,7 @@ def test_vitmem_is_its_own_code(photographs, tmp_path):
     model = load("vitmem", device="cpu", weights=path)
     np.testing.assert_allclose(model.predict(photographs), expected, atol=1e-5)
     assert np.ptp(expected) > 1e-3
+    assert model[:1].transform(photographs).shape == (2, 768)
     classes = {"vit.head.weight": torch.zeros(9, 768), "vit.head.bias": torch.zeros(9)}
     torch.save({f"vit.{k}": v for k, v in vit.state_dict().items()} | classes, path)
     with pytest.raises(ValueError, match=r"vitmem\.pth' is not the file of 'vitmem'.*'head'"):
@@ -224,6 +225,7 @@ def test_resmem_is_its_package(photographs):
         expected = theirs(torch.stack(inputs))[:, 0].numpy()
     model = load("resmem", device="cpu")
     np.testing.assert_allclose(model.predict(photographs), expected, atol=1e-4)
+    assert model[:1].transform(photographs).shape == (2, 256)
     assert "non-commercial" in read_facts("resmem")["terms"]
 
 
