@@ -18,20 +18,6 @@ _ROOM_OF = {
     "spearman_score": "metrics",
     "spearman_scorer": "metrics",
 }
-_ROOMS = (
-    "captions",
-    "datasets",
-    "experiments",
-    "features",
-    "finetuning",
-    "images",
-    "inspection",
-    "metrics",
-    "model_selection",
-    "persistence",
-    "pipelines",
-    "regression",
-)
 
 __all__ = [
     "BalancedQuantileClassifierRegressor",
@@ -79,7 +65,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _ROOM_OF:
         value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
-    elif name in _ROOMS:
+    elif name in __all__:
         value = import_module(f"{__name__}.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,6 +33,7 @@ from sklearn_memorability.regression._kernel_path import (
 )
 from sklearn_memorability.regression._network import (
     ACTIVATIONS,
+    BranchedMLP,
     build_net,
     plain_net,
     rebuilt_net,
@@ -660,7 +661,7 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         sample_weight: np.ndarray,
         fitted: dict[str, Any],
         seed: int,
-        before: torch.nn.Module | None,
+        before: BranchedMLP | None,
     ) -> KernelPath | None:
         """Return the kernel path, which goes on from that of the network before."""
         if self.kernel_weight == 0:

@@ -77,10 +77,10 @@ class KernelRidge:
         """Fit it; with ``start``, its landmarks are kept and the weights are held to its own."""
         weight = sample_weight / sample_weight.mean()
         if start is None:
-            rows = np.arange(len(X))
+            landmarks = X
             if len(X) > _MOST_LANDMARKS:
-                rows = np.random.default_rng(seed).choice(rows, _MOST_LANDMARKS, replace=False)
-            landmarks = X[rows]
+                rng = np.random.default_rng(seed)
+                landmarks = X[rng.choice(len(X), _MOST_LANDMARKS, replace=False)]
             # The distance of two rows is, in the root mean square, sqrt(2) of that to the mean.
             spread = float(np.sqrt(landmarks.var(axis=0, dtype=np.float64).sum()))
             decay = _DECAY / (spread or 1.0)

@@ -38,6 +38,8 @@ class SpreadScaler(BatchedScaler):
     half to 2. Features whose spreads differ thirtyfold are not of one kind; theirs becomes 1.
     """
 
+    scale_: np.ndarray
+
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Compute the mean and the scale."""
         super().fit(X, y, sample_weight)
