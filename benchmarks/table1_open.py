@@ -157,17 +157,18 @@ def show(results: dict[str, dict[str, float]], n_folds: int, figure: Path | None
     groups = {row[1:3]: row.group for row in all_rows()} | {("CNN", MLP4 + MEANS): "classes"}
     rows = {x: {"features": x[0], "model": x[1], "paper": papers.get(x)} for x in papers | groups}
     claims = [{"row": ", ".join(row), "less": ", ".join(other)} for row, other in CLAIMS]
-    axes = plt.subplots(1, 2, figsize=(10, 7), layout="constrained")[1]
+    axes = plt.subplots(1, 2, figsize=(10, 6), layout="constrained")[1]
     for (data, title), ax in zip(SETS.items(), axes, strict=True):
-        most, drawn = ceiling(data), []
+        most, drawn = ceiling(data), {}
         found = {name: of_folds(data, name) for name in groups}
         found = {name: scores for name, scores in found.items() if not np.isnan(scores).any()}
-        best = max(found, key=lambda name: found[name].mean())
-        pairs = list(combinations([name for name in found if groups[name] != "classes"], 2))
+        tested = [name for name in found if groups[name] != "classes"]
+        best = max(tested, key=lambda name: found[name].mean())
+        pairs = list(combinations(tested, 2))
         _, p_values = test([found[a] - found[b] for a, b in pairs])
         against = dict(zip(map(frozenset, pairs), p_values, strict=True))
         for name, (mean, error, *_) in zip(found, test(found.values())[0], strict=True):
-            drawn.append({**rows[name], "spearman": mean, "standard_error": error})
+            drawn[name] = {**rows[name], "spearman": mean, "standard_error": error}
             rows[name][title] = f"{mean:.3f} ± {error:.3f} ({mean / most:.2f})"
             rows[name][f"{title}: p"] = against.get(frozenset((name, best)))
             rows[name][f"{title}: bias"] = float(of_folds(data, name, "bias").mean())
@@ -175,13 +176,12 @@ def show(results: dict[str, dict[str, float]], n_folds: int, figure: Path | None
         for claim, (mean, _, low, high, _), p in zip(claims, *test(gains), strict=True):
             if not np.isnan(mean):
                 claim |= {title: f"{mean:+.3f} ({low:+.3f} to {high:+.3f})", f"{title}: p": p}
-        heading = f"{title}: {len(load(data)[1]):,} images, ceiling {most:.2f}"
-        TableDisplay(drawn, title=heading).plot(ax)
+        TableDisplay([drawn[x] for x in tested], title=f"{title}, ceiling {most:.2f}").plot(ax)
     for table in (list(rows.values()), claims):
         table = [row for row in table if len(row) > 3 or row.get("paper")]
         print(ResultTable("", table, {x: x for row in table for x in row}))
     if figure:
-        plt.savefig(figure, dpi=72, pil_kwargs={"optimize": True})
+        plt.savefig(figure, dpi=75, pil_kwargs={"optimize": True})
 
 
 def test(differences: Iterable[np.ndarray]) -> tuple[list[Estimate], list[float]]:
