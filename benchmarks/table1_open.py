@@ -10,8 +10,8 @@ layers. Shown is Spearman's correlation on the held-out images of five folds, fi
 The MLPs have the settings that the paper states, and the package's defaults elsewhere; one row is
 tuned (learning rate, units). So is every baseline, by the same correlation on three inner folds of
 each training part, over the grids of ``accuracy.py``, but epsilon is .05 in the SVR, the tree has
-20 rows a leaf, and gradient boosting sees 100 principal components (better, in a fifth of the
-time). The MLP for regression, not tuned, has the layers, batches and passes of the MLP for classes.
+20 rows a leaf, and gradient boosting sees 100 principal components, for speed (it did better so on
+one fold of LNSIM). The MLP for regression, untuned, has the layers and steps of that for classes.
 
 Each fold's result is written to ``--results`` at once, and a run goes on where it was; a row is
 shown once it has all folds. ``--rows published`` adds ResMem's features (``pip install resmem``;
