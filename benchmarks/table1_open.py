@@ -137,8 +137,7 @@ def ceiling(data: str) -> float:
     folder = Path(os.environ["MEMORABILITY_TEST_DATA"], data)
     if data == "lnsim":
         with np.load(folder / "halves.npz") as halves:
-            r = np.mean(list(map(spearman_score, halves["half1"], halves["half2"])))
-        return float(np.sqrt(2 * r / (1 + r)))
+            return split_half_consistency(halves=(halves["half1"], halves["half2"])).ceiling
     counts = pd.read_csv(folder / "scores.csv")
     yes = counts[["hits", "false_alarms"]]
     no = {"misses": counts["n_resp"] - yes["hits"]}
