@@ -74,6 +74,13 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "examples/plot_quickstart.py", env={"MPLBACKEND": "agg"})
 
 
+@nox.session(python=PYTHONS[0])
+def page(session: nox.Session) -> None:
+    """Test the page of the extra app, which holds back Pillow, in a browser."""
+    session.install("--editable", ".[test,app]")
+    session.run("python", "-m", "pytest", "tests/cli/test_app.py")
+
+
 @nox.session
 def linkcheck(session: nox.Session) -> None:
     """Try the site's links to other sites."""

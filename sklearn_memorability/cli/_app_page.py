@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sklearn_memorability._utils._extras import import_extra
 from sklearn_memorability.cli import _options as options
 from sklearn_memorability.cli._console import OK, say
 from sklearn_memorability.cli._tables import csv_text, number
@@ -24,23 +25,6 @@ _ORDERS: dict[str, Callable[[Any], Any]] = {
     "Least memorable first": lambda image: image["score"],
     "By name": lambda image: image["cells"][-1].lower(),
 }
-
-# Gradio takes files that are dropped, but no folders. The list grows while they are read.
-_SCRIPT = """<script>document.addEventListener("drop", async (event) => {
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry());
-  const input = document.querySelector("#pictures input[type=file]"), files = new DataTransfer();
-  if (!input || !entries.some((entry) => entry?.isDirectory)) return;
-  event.preventDefault();
-  event.stopPropagation();
-  for (const entry of entries) {
-    if (entry.isFile) files.items.add(await new Promise((...done) => entry.file(...done)));
-    const reader = entry.isDirectory && entry.createReader();
-    for (let some = [0]; reader && some.length; entries.push(...some))
-      some = await new Promise((...done) => reader.readEntries(...done));
-  }
-  input.files = files.files;
-  input.dispatchEvent(new Event("change", {bubbles: true}));
-}, true);</script>"""
 
 
 def app(
@@ -58,13 +42,10 @@ def app(
         # Gradio reads them when it is imported.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False"}
         os.environ["GRADIO_TEMP_DIR"] = folder
-        try:
-            import gradio as gr
-            from starlette.middleware import Middleware
-            from starlette.middleware.trustedhost import TrustedHostMiddleware
-        except ImportError as error:
-            reason = "The page comes with the extra 'app': pip install 'sklearn-memorability[app]'"
-            raise ImportError(reason) from error
+        gr = import_extra("gradio", "The page", "app")
+        from starlette.middleware import Middleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+
         # A website whose name leads to this machine must not read what is here.
         guard = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
         settings: dict[str, Any] = {"server_name": "127.0.0.1", "server_port": port}
@@ -75,12 +56,12 @@ def app(
         theme = gr.themes.Default(primary_hue="indigo", **font)
         theme.set(button_primary_background_fill="*primary_600")  # for the text's contrast
         page = _page(gr, model, device, Path(folder))
+        script = Path(__file__).with_name("data").joinpath("drop_folder.html").read_text("utf-8")
         # A terminal that is closed, or a machine that is shut down, sends one of these.
-        names = {"SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"} & set(dir(signal))
-        for name in names:
+        for name in {"SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"} & set(dir(signal)):
             signal.signal(getattr(signal, name), signal.default_int_handler)
         try:
-            _, address, _ = page.launch(**settings, head=_SCRIPT, theme=theme, quiet=True)
+            _, address, _ = page.launch(**settings, head=script, theme=theme, quiet=True)
             say(f"The page is at {address} until Ctrl-C ends it.")
             while True:
                 time.sleep(1)
@@ -96,9 +77,7 @@ def _page(gr: Any, chosen: str, device: str | None, folder: Path) -> Any:
     from sklearn_memorability.cli._models import ready_models
     from sklearn_memorability.images._collect import only_images
 
-    @lru_cache(maxsize=1)
-    def opened(name: str) -> Any:
-        return open_model(name, None, device, None)
+    opened = lru_cache(maxsize=1)(lambda name: open_model(name, None, device, None))
 
     @contextmanager
     def plainly() -> Iterator[None]:
@@ -120,11 +99,9 @@ def _page(gr: Any, chosen: str, device: str | None, folder: Path) -> Any:
             if images[0]["error"]:
                 raise ValueError(f"No picture can be read; the first {images[0]['error']}")
         names = [image["cells"][-1] for image in images if not image["error"]]
-        status = f"{len(names)} pictures ranked, {len(images) - len(names)} can't be read."
-        if len(files) > len(images):
-            status += f" {len(files) - len(images)} other files are no pictures."
-        if images[0]["ends"]:
-            status += " Nine in ten true scores are expected within the interval."
+        counts = len(names), len(images) - len(names), len(files) - len(images)
+        status = "{} pictures ranked, {} can't be read, {} other files left out.".format(*counts)
+        status += " Nine in ten true scores lie in the interval." if images[0]["ends"] else ""
         choices = [(f"{row + 1}. {name}", row) for row, name in enumerate(names)]
         shown = _rows(images, order), _csv(images, folder), gr.Dropdown(choices, value=0)
         return images, status, *shown, gr.Column(visible=True)
@@ -149,9 +126,8 @@ def _page(gr: Any, chosen: str, device: str | None, folder: Path) -> Any:
     title = "How memorable are these pictures?"
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.Markdown(
-            f"# {title}\nDrop pictures or a folder, and rank them by how well people are predicted "
-            "to remember them. They stay on this computer, and the copies made for this page are "
-            "deleted when the program ends."
+            f"# {title}\nDrop pictures or a folder, and rank them. They stay on this computer, and "
+            "the copies made for this page are deleted when the program ends."
         )
         files = gr.File(label="Pictures", file_count="multiple", height=180, elem_id="pictures")
         more = gr.UploadButton("Add a folder", file_count="directory")
@@ -160,15 +136,11 @@ def _page(gr: Any, chosen: str, device: str | None, folder: Path) -> Any:
         images, status = gr.State([]), gr.Markdown("Nothing is ranked yet.", min_height=40)
         with gr.Column(visible=False) as results:
             order = gr.Dropdown(list(_ORDERS), label="Order")
-            table = gr.Dataframe(
-                headers=["Rank", "Picture", "Score", "Interval", "Name"],
-                datatype=["number", "html", "number", "str", "str"],
-                label="Ranking",
-                column_widths=[60, 115, 65, 90, "68%"],
-                max_height=700,
-                wrap=True,
-                interactive=False,
-            )
+            look: dict[str, Any] = {"max_height": 700, "wrap": True, "interactive": False}
+            look["headers"] = ["Rank", "Picture", "Score", "Interval", "Name"]
+            look["datatype"] = ["number", "html", "number", "str", "str"]
+            look["column_widths"] = [60, 115, 65, 90, "68%"]
+            table = gr.Dataframe(label="Ranking", **look)
             download = gr.DownloadButton("Download the table (CSV)")
             picture = gr.Dropdown([], label="Look closer at this picture")
             with gr.Tab("Why?"):
@@ -241,7 +213,6 @@ def _csv(images: Sequence[dict[str, Any]], folder: Path) -> Path:
 
 def _why(model: Any, image: dict[str, Any], folder: Path) -> tuple[str, Path]:
     """Return in words and as a file what makes an image memorable."""
-    import numpy as np
     from matplotlib.figure import Figure
 
     from sklearn_memorability.inspection import MapDisplay, occlusion_map
@@ -253,7 +224,7 @@ def _why(model: Any, image: dict[str, Any], folder: Path) -> tuple[str, Path]:
     figure.savefig(path, dpi=120, bbox_inches="tight")
     text = "Parts of the picture were covered, one after the other."
     for at in (found.map.argmax(), found.map.argmin()):
-        y, x = np.unravel_index(at, found.map.shape)
+        y, x = divmod(int(at), found.map.shape[1])
         down = ("upper ", "", "lower ")[3 * y // found.map.shape[0]]
         across = ("left", "middle", "right")[3 * x // found.map.shape[1]]
         text += f" Covering the {down}{across} changes the score by {-found.map[y, x]:+.3f}."
@@ -273,8 +244,7 @@ def _compare(model: Any, image: dict[str, Any], settings: Any) -> tuple[str, lis
         left = round((whole.width - width) * across / 100)
         top = round((whole.height - height) * down / 100)
         crops.append(whole.crop((left, top, left + width, top + height)))
-    predicted = predict_images(model, crops)
-    lead = predicted.score[0] - predicted.score[1]
-    text = f"Crop {'A' if lead > 0 else 'B'} scores {abs(lead):.3f} higher."
-    captions = [f"Crop {x}: {score:.3f}" for x, score in zip("AB", predicted.score, strict=True)]
-    return text, list(zip(captions, crops, strict=True))
+    a, b = scores = predict_images(model, crops).score
+    text = f"Crop {'AB'[int(a < b)]} scores {abs(a - b):.3f} higher."
+    named = zip("AB", scores, crops, strict=True)
+    return text, [(f"Crop {x}: {score:.3f}", crop) for x, score, crop in named]

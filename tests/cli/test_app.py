@@ -94,7 +94,7 @@ def test_pictures_are_ranked_sorted_and_downloaded(page, files, model, model_fil
     ranks, pictures, *columns = zip(*page.run(CELLS), strict=True)
     assert (ranks, pictures[3][:2]) == (("1", "2", "3", ""), "⚠ ")
     assert columns == [(*shown, ""), (*spans, ""), (*names, "broken.jpg"), (*names, None)]
-    assert page.run(TEXT.format("3 pictures ranked, 1 can't be read. 1 other files"))
+    assert page.run(TEXT.format("3 pictures ranked, 1 can't be read, 1 other files"))
     choose(page, "Order", 2)
     by_name = "|".join([*sorted(names), "broken.jpg"])
     wait(page, f"{CELLS}.map((row) => row[4]).join('|') === {by_name!r}")
