@@ -10,8 +10,8 @@ in ``--jobs`` processes.
 
 ``memcat`` needs a folder with ``memcat/features.npz``, named by MEMORABILITY_TEST_DATA.
 The recommended settings were developed on one half of its rows (a fixed permutation);
-the subsets of 300, 1,000 and 3,000 rows are drawn from the other half. The bundled sets
-were used in development with other folds.
+the subsets of 300, 1,000 and 3,000 rows are drawn from the other half. Of the bundled sets,
+inner folds of these outer ones were used in development.
 
 Results are kept in the file given, so an interrupted run goes on where it was.
 """
