@@ -75,8 +75,8 @@ def recommended_regressor(
     and, half and half, a kernel ridge regression turned into class probabilities. What
     adapts to the data does so by rule. Training takes ten passes but at least 500 steps
     (one a row below 500 rows). The share of inputs left out follows the ridge penalty that
-    is best by leave-one-out error. The scaling keeps a part of what features of one kind
-    differ in spread, and makes the spread of features in different units 1.
+    is best by leave-one-out error. Features of one kind keep a part of their differences in
+    spread; features in different units are scaled to the same spread.
 
     ``benchmarks/accuracy.py`` measures it against the paper's settings and tuned
     baselines.
@@ -124,8 +124,7 @@ def recommended_regressor(
     model = BalancedQuantileClassifierRegressor(
         score_range=score_range, random_state=random_state, **{**settings, **params}
     )
-    pipeline = scaled(features, model)
-    return pipeline.set_params(scale=SpreadScaler())
+    return scaled(features, model, SpreadScaler())
 
 
 def two_branch_regressor(
@@ -203,7 +202,7 @@ def two_branch_regressor(
     return scaled(FeatureUnion(both), model)
 
 
-def scaled(features: Any, model: Any) -> Pipeline:
+def scaled(features: Any, model: Any, scaler: Any = None) -> Pipeline:
     """Return a Pipeline of (features,) scaling and a model."""
-    steps = [("scale", BatchedScaler()), ("model", model)]
+    steps = [("scale", scaler or BatchedScaler()), ("model", model)]
     return Pipeline(steps if features is None else [("features", features), *steps])

@@ -116,12 +116,13 @@ class BalancedQuantileClassifierRegressor(RegressorMixin, BaseEstimator):
         many, next to nothing where they are not. Inputs must have been scaled.
     kernel_weight : float in [0, 1], default=0.0
         Weight of a kernel path in the class probabilities. Above 0, a kernel ridge
-        regression with the kernel exp(-distance) is fitted in closed form to the
-        scores' normal scores, its penalty the best by leave-one-out error; a normal
-        distribution of that error around its prediction gives each class a
-        probability, and the mixture with the network's is what is predicted. Of more
-        than 2,000 rows a sample of 2,000 carries the kernel (Nyström's approximation
-        [4]_); the fitted model keeps these rows.
+        regression is fitted in closed form. Its kernel is exp(-distance). It predicts
+        normal scores: what the scores would be if they had, in the same order, the
+        standard normal distribution. Its penalty is the best by leave-one-out error. A
+        normal distribution of that error around the prediction gives each class a
+        probability; the mixture with the network's is what is predicted. With more
+        than 2,000 rows, the kernel compares all rows with a random 2,000 of them
+        (Nyström's approximation [4]_). The fitted model keeps the rows compared with.
     optimizer : {"adam", "rmsprop", "sgd"}, default="adam"
         The optimiser.
     lr : float, default=1e-3

@@ -34,8 +34,9 @@ class SpreadScaler(BatchedScaler):
     """Scaler that keeps a part of what features of one kind differ in spread.
 
     A network's features with a large spread say more about the scores than those with a small
-    one. Their standard deviation becomes the square root of what it is beside the median, from a
-    half to 2. Features whose spreads differ thirtyfold are not of one kind; theirs becomes 1.
+    one. A feature's standard deviation becomes the square root of its ratio to the median one,
+    between 1/2 and 2. Where spreads differ thirtyfold, features are not of one kind: each
+    standard deviation becomes 1.
     """
 
     scale_: np.ndarray
