@@ -190,11 +190,9 @@ _OPCODES = {op.code: op for op in pickletools.opcodes}
 
 
 def _read_words(data: bytes) -> dict[str, int]:
-    """Return the words of a dictionary that Python 2 pickled, and their numbers.
-
-    A pickle is a program, and this one is never run: words and numbers are picked out as
-    they follow each other, and the only name allowed in it is that of ``OrderedDict``.
-    """
+    """Return the words of a dictionary that Python 2 pickled, and their numbers."""
+    # A pickle is a program, and this one is never run: words and numbers are picked out as they
+    # follow each other, and the only name allowed in it is that of `OrderedDict`.
     if len(data) > _LARGEST_DICTIONARY:
         raise ValueError(f"it is larger than {_LARGEST_DICTIONARY} bytes")
     literals = _literals(data)

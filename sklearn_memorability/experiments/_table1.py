@@ -233,11 +233,8 @@ def _predict(
     n_jobs: int | None,
     verbose: int,
 ) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return each row's test rows and predictions, fold by fold.
-
-    With a folder, each prediction is a file there, named by all that decides it; what is
-    there already is not computed again.
-    """
+    """Return each row's test rows and predictions, fold by fold."""
+    # With a folder, each prediction is a file there, named by all that decides it.
     hashes = {kind: fingerprint(matrix) for kind, matrix in features.matrices.items()}
     grouped = bool(nested) and data.groups is not None
     models: list[tuple[str, Any, Any, Any]] = []

@@ -335,11 +335,7 @@ class CachedRows:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a cache's file, made if it is not there.
-
-    Raises a ValueError if it is something else, an OSError or sqlite3.Error if it can't be
-    opened.
-    """
+    """Open a cache's file, made if it is not there."""
     _refuse_other_files(path)
     path.parent.mkdir(exist_ok=True)
     try:

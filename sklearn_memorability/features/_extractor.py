@@ -279,11 +279,8 @@ class ImageExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _extract(
         self, images: list[Any], first_row: int, advance: Callable[[int], object] | None = None
     ) -> Extraction:
-        """Compute, or look up, the features of images in this process.
-
-        ``first_row`` is the place of the first one among all, for errors. With
-        ``on_error="raise"`` nothing is computed after the first error.
-        """
+        """Compute, or look up, the features of images in this process."""
+        # `first_row` is the place of the first one among all, for errors.
         network = self._network
         rows = np.full((len(images), network.width), np.nan, dtype=np.float32)
         errors: list[ImageReadError] = []

@@ -103,11 +103,8 @@ def _trace(network: nn.Module, batch: torch.Tensor) -> tuple[_Traced, torch.Tens
 def _stages(
     network: nn.Module, traced: _Traced, default: str, output: torch.Tensor
 ) -> tuple[str, ...]:
-    """Return the last map at each of the last three resolutions, and the default layer.
-
-    Of a network with fewer resolutions, a transformer, these are the blocks at the half, at
-    three quarters and at the end.
-    """
+    """Return the last map at each of the last three resolutions, and the default layer."""
+    # A transformer has one resolution: its blocks at the half, at three quarters and at the end.
     maps = {name: n for name, (n, _) in traced.items() if n > 1}
     # What lies deeper is inside of a block, attention for instance.
     deepest = 1 + min(map(_depth, maps), default=0)

@@ -308,12 +308,9 @@ def _input(preprocess: Any, image: Image.Image, device: Any = "cpu") -> torch.Te
 
 
 def _edges_of_input(preprocess: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the pixels of a network's input begin and end in the image.
-
-    Across and down, in pixels of the image. The preprocessing is not understood but tried: two
-    images whose brightness tells the column and the row go through it, and a black and a white
-    one, which undo its arithmetic.
-    """
+    """Return where the pixels of a network's input begin and end in the image."""
+    # The preprocessing is tried, not understood: two images whose brightness tells the column and
+    # the row go through it, and a black and a white one, which undo its arithmetic.
     width, height = size
     across = np.broadcast_to(np.arange(width) + 0.5, (height, width)) / width
     down = np.broadcast_to(np.arange(height)[:, np.newaxis] + 0.5, (height, width)) / height
